@@ -1,0 +1,2 @@
+/** Discovery. */
+export type * from "./types.ts";

@@ -1,0 +1,92 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+
+/** The state of this node's part in a group. */
+export type GroupState = "joining" | "online" | "offline" | "no-quorum" | "closed";
+
+/** Names one command that was sent: ask `outcomeOf` with it. Text, so that it can be stored. */
+export type Receipt = string & { readonly "~receipt": true };
+
+/** The caller's own values, in order. Not enumerable: logging an error prints no payload. */
+export type Rejected<More = object> = Readonly<{ rejected: readonly unknown[] } & More>;
+
+/** Every code that a caller may meet, with its details. The registry: `docs/design/errors.md` lists the same codes, and a test compares. */
+export interface ErrorDetails {
+  closed: object;
+  "not-ready": object;
+  "bad-option": { readonly option: string };
+  "definition-conflict": { readonly name: string };
+  overloaded: Rejected;
+  "insecure-listen": { readonly address: string };
+  "address-in-use": { readonly address: string };
+  "data-dir-locked": { readonly path: string };
+  "storage-failed": { readonly path: string };
+  "schema-rejected": Rejected<{ issues: readonly StandardSchemaV1.Issue[] }>;
+  "not-encodable": Rejected;
+  "too-large": Rejected<{ bytesMax: number }>;
+  "group-offline": Rejected<{ state: GroupState }>;
+  "outcome-unknown": Rejected<{ receipt: Receipt }>;
+  "result-unavailable": { readonly position: number };
+  "machine-failed": { readonly position: number; readonly command: string };
+  "command-rejected": { readonly reason: string; readonly data: unknown };
+  "command-unsupported": Rejected<{ members: readonly string[] }>;
+  "dial-failed": { readonly address: string };
+}
+
+export type ErrorCode = keyof ErrorDetails;
+/** What is known of the effect; only `unknown` needs thought before a retry. `undefined` where no effect was possible. */
+export type Outcome = "not-applied" | "applied" | "unknown" | undefined;
+
+const BRAND = Symbol.for("mosaik.error");
+
+/** The one error class of the library. Match on `code`, never on the message. */
+export class MosaikError<Code extends ErrorCode = ErrorCode> extends Error {
+  override readonly name = "MosaikError";
+  readonly code: Code;
+  readonly outcome: Outcome;
+  readonly details: ErrorDetails[Code];
+
+  /** @internal Use `mosaikError`. */
+  constructor(code: Code, message: string, init: ErrorInit<Code>) {
+    super(message, init.cause === undefined ? undefined : { cause: init.cause });
+    this.code = code;
+    this.outcome = init.outcome;
+    const details: object = { ...init.details };
+    for (const [name, value] of Object.entries(init.hidden ?? {})) {
+      Object.defineProperty(details, name, { value, enumerable: false });
+    }
+    this.details = details as ErrorDetails[Code];
+    Object.defineProperty(this, BRAND, { value: true, enumerable: false });
+  }
+
+  /** Narrows, also across copies of the package: `if (MosaikError.is(error, "group-offline")) retry(error.details.rejected)`. */
+  static is<Code extends ErrorCode = ErrorCode>(
+    error: unknown,
+    ...codes: Code[]
+  ): error is { [C in Code]: MosaikError<C> }[Code] {
+    if (typeof error !== "object" || error === null || !(BRAND in error)) return false;
+    return codes.length === 0 || (codes as string[]).includes((error as MosaikError).code);
+  }
+}
+
+export interface ErrorInit<Code extends ErrorCode> {
+  readonly outcome?: Outcome;
+  /** Enumerable facts: numbers, names, codes. */
+  readonly details?: Partial<ErrorDetails[Code]>;
+  /** The caller's values, which logging must not print. */
+  readonly hidden?: Partial<ErrorDetails[Code]>;
+  readonly cause?: unknown;
+}
+
+/** Makes an error of the registry. `message` is for people and holds no payload and no secret. */
+export function mosaikError<Code extends ErrorCode>(
+  code: Code,
+  message: string,
+  init: ErrorInit<Code> = {},
+): MosaikError<Code> {
+  return new MosaikError(code, `${message} (${code})`, init);
+}
+
+/** A wrong option, refused at once, by name. */
+export function badOption(option: string, problem: string): MosaikError<"bad-option"> {
+  return mosaikError("bad-option", `option \`${option}\` ${problem}`, { details: { option } });
+}

@@ -1,0 +1,26 @@
+/**
+ * The world, injected.
+ *
+ * Everything that would make two runs of the same program differ comes through `Env`: time, timers, randomness, work on other
+ * threads. Production uses `realEnv`; the simulator replaces it with virtual time and seeded randomness, and so the very same code
+ * runs in both. Beside it lie the things that every layer needs and that know nothing of networks: scopes that own timers and tasks,
+ * all limits, the error registry and assertions.
+ */
+export { AssertionError, assert } from "./assert.ts";
+export type { Clock, Env, Random, Timer } from "./env.ts";
+export {
+  badOption,
+  type ErrorCode,
+  type ErrorDetails,
+  type ErrorInit,
+  type GroupState,
+  MosaikError,
+  mosaikError,
+  type Outcome,
+  type Receipt,
+  type Rejected,
+} from "./errors.ts";
+export { LIMITS } from "./limits.ts";
+export { type Logger, silentLogger } from "./logger.ts";
+export { realEnv } from "./real.ts";
+export { Scope } from "./scope.ts";

@@ -1,0 +1,2 @@
+/** The pure Raft core. */
+export * from "./types.ts";
