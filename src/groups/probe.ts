@@ -1,0 +1,40 @@
+import type { PeerId, UniqueId } from "../identity/index.ts";
+import type { Entry, HardState, Index, MemberId, Term } from "../raft/index.ts";
+import type { IncarnationId } from "../storage/index.ts";
+
+/** Whose fact it is. */
+export interface ProbeSource {
+  readonly peer: PeerId;
+  readonly group: UniqueId;
+  /** Peer and store: never reused. */
+  readonly member: MemberId;
+  /** Undefined while the store is free. */
+  readonly incarnation: IncarnationId | undefined;
+}
+
+/**
+ * An eye on a group's driver, for the simulator's invariants. Called synchronously, in the order in which things happen on that
+ * member; every call is a fact, not a wish. It must not throw into the driver and must not call back.
+ */
+export interface GroupProbe {
+  /** The driver starts, with what its store held. Called once a life, before all others. */
+  onStart(source: ProbeSource, hardState: HardState, entries: readonly Entry[]): void;
+  /** This hard state is durable now; called before anything leaves that waited for it. */
+  onHardState(source: ProbeSource, hardState: HardState): void;
+  /** A granted vote leaves this member. */
+  onVote(source: ProbeSource, term: Term, candidate: MemberId): void;
+  /** Entries at and after `from` leave the log (in memory; the write may still be under way). */
+  onTruncate(source: ProbeSource, from: Index): void;
+  /** These entries enter the log (in memory; the write may still be under way). */
+  onAppend(source: ProbeSource, entries: readonly Entry[]): void;
+  /** It leads this term, with these voters in force. */
+  onLeader(source: ProbeSource, term: Term, voters: readonly MemberId[]): void;
+  /** All up to `index` is known to be committed here; `term` is the member's current one. */
+  onCommit(source: ProbeSource, index: Index, term: Term): void;
+  /** The entry was applied; `position` is the group's position after it. */
+  onApply(source: ProbeSource, entry: Entry, position: number): void;
+  /** The replica was replaced by a snapshot at this place. */
+  onRestore(source: ProbeSource, index: Index, term: Term): void;
+  /** The store was given up; nothing more will come from this member. */
+  onSetAside(source: ProbeSource): void;
+}
