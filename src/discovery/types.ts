@@ -1,19 +1,57 @@
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import type { Address } from "../transport/index.ts";
 
+/** Lexicographic: a later start wins over any update. Milliseconds of the peer's own wall clock. */
+export interface EntryVersion {
+  readonly startMs: number;
+  readonly updateMs: number;
+}
+
+/** Shown to peers, and judged by their validators; discovery never looks inside. */
+export interface EntryTicket {
+  readonly class: UniqueId;
+  /** At most `LIMITS.ticketBytesMax`. */
+  readonly data: Uint8Array;
+}
+
 /** What a peer says of itself, signed. */
 export interface PeerEntry {
   readonly network: UniqueId;
   readonly id: PeerId;
-  /** Lexicographic: a later start wins over any update. Milliseconds of the peer's own wall clock. */
-  readonly version: { readonly startMs: number; readonly updateMs: number };
+  readonly version: EntryVersion;
+  /** In the order in which to try them. */
   readonly addresses: readonly Address[];
+  /** Sorted. */
   readonly tags: readonly string[];
+  /** Keys sorted. */
   readonly attributes: Readonly<Record<string, string>>;
   /** Groups it is in, sorted. */
   readonly groups: readonly UniqueId[];
   /** Streams it produces, sorted. */
   readonly streams: readonly UniqueId[];
+  /** Sorted by class, then data. */
+  readonly tickets: readonly EntryTicket[];
+}
+
+/** An entry with the exact bytes that its peer signed. Made only by `signEntry` and by `decodeSignedEntry`, which verifies. */
+export interface SignedEntry {
+  readonly entry: PeerEntry;
+  readonly bytes: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** A peer's last word: its life that began at `startMs`, and every earlier one, is over. Verified when decoded. */
+export interface Departure {
+  readonly network: UniqueId;
+  readonly id: PeerId;
+  readonly startMs: number;
+  readonly signature: Uint8Array;
+}
+
+export interface DirectoryChange {
+  readonly type: "joined" | "changed" | "left";
+  /** The newest that we have; with `left`, the last that we had. */
+  readonly entry: PeerEntry;
 }
 
 /** What the layers above need of discovery. The public `network.discovery` is made over it. */
@@ -23,9 +61,7 @@ export interface PeerDirectory {
   /** The others that advertise this group, by id. */
   inGroup(group: UniqueId): readonly PeerEntry[];
   /** Called after any change of another peer's entry, in the same turn. The result unsubscribes. */
-  onChange(
-    listener: (change: { readonly type: "joined" | "changed" | "left"; readonly entry: PeerEntry }) => void,
-  ): () => void;
+  onChange(listener: (change: DirectoryChange) => void): () => void;
   /** One signed update, pushed to all neighbours promptly. */
   advertiseGroup(group: UniqueId): void;
   withdrawGroup(group: UniqueId): void;

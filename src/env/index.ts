@@ -24,3 +24,4 @@ export { LIMITS } from "./limits.ts";
 export { type Logger, silentLogger } from "./logger.ts";
 export { realEnv } from "./real.ts";
 export { Scope } from "./scope.ts";
+export { type Subscription, type SubscriptionInit, SubscriptionQueue } from "./subscription.ts";

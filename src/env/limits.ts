@@ -42,7 +42,19 @@ export const LIMITS = {
   addressesMax: 32,
   addressBytesMax: 280,
   entryGroupsMax: 256,
+  entryStreamsMax: 256,
+  ticketsMax: 16,
+  ticketBytesMax: 8 * KiB,
   catalogEntriesMax: 10_000,
+  /** Departures, and entries let go, that are remembered so that old news cannot bring them back. */
+  tombstonesMax: 10_000,
+  /** What one discovery frame may carry. A digest item has at most 58 bytes. */
+  frameEntriesMax: 256,
+  frameDigestItemsMax: 4_096,
+  frameRangesMax: 64,
+  /** Open discovery links, whoever dialled. */
+  discoveryLinksMax: 256,
+  bootstrapMax: 64,
   /** An entry's clock may be ahead of ours by this much. */
   clockDriftMsMax: 50_000,
 
@@ -77,6 +89,10 @@ assert(
 assert(LIMITS.appendBytesMax <= LIMITS.inflightBytesMax, "the window holds at least one append");
 assert(LIMITS.entryBytesMax * 8 <= LIMITS.discoveryFrameBytesMax, "a frame holds several entries");
 assert(LIMITS.attributesBytesMax < LIMITS.entryBytesMax, "an entry holds its attributes");
+assert(LIMITS.ticketBytesMax + LIMITS.attributesBytesMax < LIMITS.entryBytesMax, "an entry holds a large ticket too");
+assert(LIMITS.frameDigestItemsMax * 58 + 8 * KiB < LIMITS.discoveryFrameBytesMax, "a frame holds its digest items");
+assert(LIMITS.frameEntriesMax <= LIMITS.frameDigestItemsMax, "what is asked for in one frame was listed in one");
+assert(LIMITS.discoveryLinksMax < LIMITS.connectionsMax, "discovery leaves connections to the others");
 assert(LIMITS.keepAliveIntervalMs * 2 < LIMITS.keepAliveTimeoutMs, "a probe is answered before the link is given up");
 assert(LIMITS.expectMax <= LIMITS.votersMax, "founders are voters");
 assert(
