@@ -25,3 +25,5 @@ export { type Logger, silentLogger } from "./logger.ts";
 export { realEnv } from "./real.ts";
 export { Scope } from "./scope.ts";
 export { type Subscription, type SubscriptionInit, SubscriptionQueue } from "./subscription.ts";
+export { outsideWindow, SimulationError, VirtualNode, VirtualWorld, type VirtualWorldOptions } from "./virtual.ts";
+export { SeededRandom } from "./virtual-random.ts";
