@@ -1,0 +1,156 @@
+import { badOption, LIMITS, mosaikError } from "../../env/index.ts";
+import type { Codec } from "../../wire/index.ts";
+import { notAsync } from "./checks.ts";
+import { isRejection, type Rejection } from "./rejection.ts";
+import type { StateMachine } from "./state-machine.ts";
+import type { AnyMachine, ApplyContext } from "./types.ts";
+
+/** A command as every replica applies it: decoded from its bytes, at the proposer too. */
+export interface DecodedCommand {
+  /** For messages and events. A machine of `defineStateMachine` has one name for all: `apply`. */
+  readonly name: string;
+  /** What the state machine takes. */
+  readonly value: unknown;
+}
+
+export type ApplyOutcome =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly rejection: Rejection };
+
+/** One replica's state. */
+export interface MachineInstance {
+  /** @throws whatever the command throws, except a `Rejection`: the machine is then in no known state, and must not be used again */
+  apply(command: DecodedCommand, context: ApplyContext): ApplyOutcome;
+  /** As `apply` for each, in one call; undefined if the machine has no `applyBatch`. @throws as `apply` */
+  readonly applyBatch:
+    | ((commands: readonly DecodedCommand[], contexts: readonly ApplyContext[]) => readonly ApplyOutcome[])
+    | undefined;
+  /** @throws what the query throws; `bad-option` for one that the machine does not have */
+  query(query: unknown): unknown;
+  /** Undefined: the machine has no snapshots, and its log is kept. */
+  readonly snapshot: (() => Iterable<unknown>) | undefined;
+  readonly restore: ((chunks: Iterable<unknown>, version: number) => void) | undefined;
+}
+
+export interface RuntimeParts<C> {
+  readonly name: string;
+  readonly version: number;
+  readonly commandNames: readonly string[];
+  readonly codec: Codec<C>;
+  readonly create: () => StateMachine<C, unknown, unknown, unknown>;
+  /** What the caller gave, as the codec takes it. @throws `schema-rejected`, `bad-option` */
+  readonly prepare: (value: unknown) => C;
+  readonly nameOf: (command: C) => string;
+}
+
+/** What a group needs of a machine, however it was defined. */
+export interface MachineRuntime {
+  readonly name: string;
+  readonly version: number;
+  /** Sorted by code unit. Empty where commands have no names. */
+  readonly commandNames: readonly string[];
+  /** Compared between members, like the name. */
+  readonly codecName: string;
+  /**
+   * @param value - as the caller gave it to `execute`
+   * @throws `schema-rejected`, `not-encodable`, `too-large` with the value in `details.rejected`; `bad-option` for a command that the machine
+   *   does not have
+   */
+  encodeCommand(value: unknown): Uint8Array;
+  /**
+   * Bytes of a peer: hostile until decoded. A leader decodes what it was handed before it enters the log, so that no member can halt the
+   * others with garbage.
+   *
+   * @throws what the codec throws (`DecodeError`), also for the name of a command that this machine does not have
+   */
+  decodeCommand(bytes: Uint8Array): DecodedCommand;
+  /** An empty replica. */
+  create(): MachineInstance;
+}
+
+export function makeRuntime<C>(parts: RuntimeParts<C>): MachineRuntime {
+  return {
+    name: parts.name,
+    version: parts.version,
+    commandNames: parts.commandNames,
+    codecName: parts.codec.name,
+    encodeCommand: (value) => encodeCommand(parts, value),
+    decodeCommand: (bytes) => {
+      const value = parts.codec.decode(bytes);
+      return { name: parts.nameOf(value), value };
+    },
+    create: () => {
+      const machine = parts.create() as StateMachine<unknown, unknown, unknown, unknown> | undefined;
+      if (typeof machine?.apply !== "function" || typeof machine.query !== "function") {
+        throw badOption("create", "must return an object with `apply` and `query`");
+      }
+      return instanceOf(machine, parts.name);
+    },
+  };
+}
+
+function encodeCommand<C>(parts: RuntimeParts<C>, value: unknown): Uint8Array {
+  const command = parts.prepare(value);
+  const label = `command \`${parts.nameOf(command)}\` of \`${parts.name}\``;
+  const hidden = { rejected: [value] };
+  let bytes: Uint8Array;
+  try {
+    bytes = parts.codec.encode(command);
+  } catch (cause) {
+    const message = `${label} cannot be encoded: ${cause instanceof Error ? cause.message : "the codec threw"}`;
+    throw mosaikError("not-encodable", message, { outcome: "not-applied", hidden, cause });
+  }
+  const bytesMax = LIMITS.commandBytesMax;
+  if (bytes.length <= bytesMax) return bytes;
+  const message = `${label} has ${bytes.length} bytes of at most ${bytesMax}`;
+  throw mosaikError("too-large", message, { outcome: "not-applied", details: { bytesMax }, hidden });
+}
+
+function instanceOf(machine: StateMachine<unknown, unknown, unknown, unknown>, name: string): MachineInstance {
+  return {
+    apply: (command, context) => {
+      try {
+        return { ok: true, result: notAsync(`commands.${command.name}`, machine.apply(command.value, context)) };
+      } catch (error) {
+        if (isRejection(error)) return { ok: false, rejection: error };
+        throw error;
+      }
+    },
+    applyBatch: machine.applyBatch && ((commands, contexts) => applyBatch(machine, name, commands, contexts)),
+    query: (query) => notAsync("query", machine.query(query)),
+    snapshot: machine.snapshot && (() => machine.snapshot?.() ?? []),
+    restore: machine.restore && ((chunks, version) => machine.restore?.(chunks, version)),
+  };
+}
+
+function applyBatch(
+  machine: StateMachine<unknown, unknown, unknown, unknown>,
+  name: string,
+  commands: readonly DecodedCommand[],
+  contexts: readonly ApplyContext[],
+): readonly ApplyOutcome[] {
+  const values = commands.map((command) => command.value);
+  const results = notAsync("applyBatch", machine.applyBatch?.(values, contexts));
+  if (!Array.isArray(results) || results.length !== commands.length) {
+    throw new TypeError(`applyBatch of \`${name}\` must return one result for each of ${commands.length} commands`);
+  }
+  return results.map((result: unknown) =>
+    isRejection(result) ? { ok: false, rejection: result } : { ok: true, result: notAsync("applyBatch", result) },
+  );
+}
+
+// A machine may come from another copy of the package, as a dependency of the user's own.
+const RUNTIME = Symbol.for("mosaik.machine/1");
+
+/** Freezes the definition, with its runtime out of sight. */
+export function attachRuntime<M extends AnyMachine>(machine: M, runtime: MachineRuntime): M {
+  Object.defineProperty(machine, RUNTIME, { value: runtime, enumerable: false });
+  return Object.freeze(machine);
+}
+
+/** @throws `bad-option` for what no `define…` made */
+export function runtimeOf(machine: AnyMachine): MachineRuntime {
+  const runtime: unknown = typeof machine === "object" && machine !== null ? Reflect.get(machine, RUNTIME) : undefined;
+  if (runtime === undefined) throw badOption("machine", "must come from `defineMachine` or `defineStateMachine`");
+  return runtime as MachineRuntime;
+}
