@@ -12,6 +12,8 @@ export const LIMITS = {
   groupFrameBytesMax: 4 * MiB,
   /** The hello, and the close frame, on any link. */
   helloBytesMax: 16 * KiB,
+  /** Proof of the network's secret, within a hello. */
+  helloProofBytesMax: 256,
   /** Text of a close reason, in UTF-8. Longer ones are cut. */
   closeReasonBytesMax: 256,
   /** Nesting of a decoded value. */
@@ -29,9 +31,15 @@ export const LIMITS = {
   /** Silence on an idle link before it is probed, and before it is given up. */
   keepAliveIntervalMs: 2_000,
   keepAliveTimeoutMs: 8_000,
-  handshakesInProgressMax: 256,
+  /** Connections whose handshake is not over; one remote address (IPv6: one /64) may hold half of them. */
+  handshakesInProgressMax: 512,
+  handshakesPerAddressMax: 256,
   connectionsPerAddressMax: 512,
   connectionsMax: 4_096,
+  /** Bytes that a connection holds for a slow peer before `write` reports that it is full. */
+  streamHighWaterBytes: 256 * KiB,
+  /** Addresses of one host name that a dial tries. */
+  resolvedAddressesMax: 8,
 
   // ── Discovery ──
   /** One signed entry. */
@@ -64,6 +72,8 @@ export const LIMITS = {
   /** One batch of `executeMany`, encoded: it is one entry. */
   batchBytesMax: 2 * MiB,
   batchCommandsMax: 65_536,
+  /** One log entry: a batch, and what the log adds to it. */
+  entryDataBytesMax: 2 * MiB + 64 * KiB,
   /** Commands of one member that are on their way. */
   windowEntriesMax: 4_096,
   windowBytesMax: 16 * MiB,
@@ -71,10 +81,22 @@ export const LIMITS = {
   appendBytesMax: 1 * MiB,
   appendEntriesMax: 1_024,
   inflightBytesMax: 8 * MiB,
+  /** Raft messages in one frame. */
+  raftMessagesMax: 64,
+  /** What a leader has taken and not yet appended; it appends once a turn. */
+  leaderRequestsMax: 16_384,
+  leaderRequestBytesMax: 64 * MiB,
+  /** Bonds of one member. */
+  bondsMax: 1_024,
+  /** Strong reads of one member that wait for a leader. */
+  readsMax: 65_536,
   votersMax: 5,
   expectMax: 5,
   groupsPerNetworkMax: 256,
   nameBytesMax: 256,
+  /** Commands of one machine, and queries; their names. */
+  machineHandlersMax: 256,
+  handlerNameBytesMax: 128,
   secretCharactersMin: 16,
   /** Items that a slow reader of a subscription may leave waiting before it is told `reset`. */
   subscriptionItemsMax: 1_024,
@@ -82,8 +104,9 @@ export const LIMITS = {
 
 assert(LIMITS.commandBytesMax < LIMITS.batchBytesMax, "a batch holds at least one command");
 assert(LIMITS.batchBytesMax + 64 * KiB < LIMITS.groupFrameBytesMax, "a frame holds the largest entry and its envelope");
+assert(LIMITS.batchBytesMax + KiB < LIMITS.entryDataBytesMax, "an entry holds the largest batch");
 assert(
-  LIMITS.appendBytesMax + LIMITS.batchBytesMax + 64 * KiB < LIMITS.groupFrameBytesMax,
+  LIMITS.appendBytesMax + LIMITS.entryDataBytesMax + 64 * KiB < LIMITS.groupFrameBytesMax,
   "an append may overshoot by one entry",
 );
 assert(LIMITS.appendBytesMax <= LIMITS.inflightBytesMax, "the window holds at least one append");
@@ -93,6 +116,14 @@ assert(LIMITS.ticketBytesMax + LIMITS.attributesBytesMax < LIMITS.entryBytesMax,
 assert(LIMITS.frameDigestItemsMax * 58 + 8 * KiB < LIMITS.discoveryFrameBytesMax, "a frame holds its digest items");
 assert(LIMITS.frameEntriesMax <= LIMITS.frameDigestItemsMax, "what is asked for in one frame was listed in one");
 assert(LIMITS.discoveryLinksMax < LIMITS.connectionsMax, "discovery leaves connections to the others");
+assert(LIMITS.helloProofBytesMax + 512 < 1 * KiB, "a hello holds proof and envelope beside its payload");
+assert(LIMITS.closeReasonBytesMax + 64 < LIMITS.helloBytesMax, "a close frame holds its reason");
+assert(
+  LIMITS.handshakesPerAddressMax * 2 <= LIMITS.handshakesInProgressMax,
+  "one address cannot take all handshakes",
+);
+assert(LIMITS.handshakesInProgressMax <= LIMITS.connectionsMax, "a handshake counts as a connection");
+assert(LIMITS.streamHighWaterBytes <= LIMITS.linkHighWaterBytes, "a connection is full before its link is");
 assert(LIMITS.keepAliveIntervalMs * 2 < LIMITS.keepAliveTimeoutMs, "a probe is answered before the link is given up");
 assert(LIMITS.expectMax <= LIMITS.votersMax, "founders are voters");
 assert(

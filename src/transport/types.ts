@@ -33,6 +33,24 @@ export interface Transport {
   dial(peer: PeerAddress, protocol: Protocol, options: { readonly signal: AbortSignal }): Promise<Connection>;
   /** Stops listening and destroys what is open. Idempotent. */
   close(): Promise<void>;
+  /** Plain numbers for metrics, which only grow. */
+  readonly counters: Readonly<TransportCounters>;
+}
+
+export interface TransportCounters {
+  /** Incoming connections handed over. */
+  accepted: number;
+  dialled: number;
+  dialsFailed: number;
+  /** Incoming: dropped at once, since a limit was reached. */
+  overLimit: number;
+  /** Incoming: ended or refused before they were handed over, those out of time among them. */
+  handshakesFailed: number;
+  handshakesTimedOut: number;
+}
+
+export function newTransportCounters(): TransportCounters {
+  return { accepted: 0, dialled: 0, dialsFailed: 0, overLimit: 0, handshakesFailed: 0, handshakesTimedOut: 0 };
 }
 
 export type DialFailure =

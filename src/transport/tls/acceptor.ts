@@ -1,0 +1,132 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { networkInterfaces } from "node:os";
+import { type SecureContext, TLSSocket } from "node:tls";
+import { badOption, type Env, type MosaikError, mosaikError } from "../../env/index.ts";
+import type { PeerId } from "../../identity/index.ts";
+import { formatAddress, type HostAndPort } from "../address.ts";
+import { Admission, type TransportLimits } from "../admission.ts";
+import type { Address, Protocol, TransportCounters } from "../types.ts";
+import { TlsConnection } from "./connection.ts";
+import { checkPeer } from "./peer-check.ts";
+
+export interface AcceptorOptions {
+  readonly env: Env;
+  readonly selfId: PeerId;
+  readonly context: SecureContext;
+  readonly limits: TransportLimits;
+  readonly counters: TransportCounters;
+  readonly protocols: readonly Protocol[];
+  readonly onConnection: (connection: TlsConnection) => void;
+  /** Every TLS socket from its first byte on, so that its owner can destroy it. */
+  readonly onSocket: (socket: Socket) => void;
+}
+
+/**
+ * Takes TCP connections, holds them to the limits, and lets through those that prove a peer.
+ *
+ * States of a socket: refused at once (a limit) | handshake (deadline runs) | refused (a check) | handed over.
+ */
+export class Acceptor {
+  readonly #options: AcceptorOptions;
+  readonly #admission: Admission;
+  readonly #server: Server;
+
+  constructor(options: AcceptorOptions) {
+    this.#options = options;
+    this.#admission = new Admission(options.limits);
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (tcp) => this.#onTcp(tcp));
+  }
+
+  /** @returns the bound port. @throws `address-in-use`, `bad-option` */
+  listen({ host, port }: HostAndPort): Promise<number> {
+    const server = this.#server;
+    return new Promise((resolve, reject) => {
+      server.once("error", (cause) => reject(listenError(formatAddress(host, port), cause)));
+      server.listen({ host, port, exclusive: true }, () => {
+        server.removeAllListeners("error");
+        // What goes wrong in accepting one connection is not the listener's end.
+        server.on("error", () => {
+          this.#options.counters.handshakesFailed++;
+        });
+        const bound = server.address();
+        resolve(typeof bound === "object" && bound !== null ? bound.port : port);
+      });
+    });
+  }
+
+  /** Takes no more. What was handed over stays. */
+  close(): void {
+    this.#server.close();
+  }
+
+  #onTcp(tcp: Socket): void {
+    const { remoteAddress: host, remotePort: port } = tcp;
+    const slot = host === undefined ? undefined : this.#admission.enter(host);
+    if (host === undefined || port === undefined || slot === undefined) {
+      this.#options.counters.overLimit++;
+      tcp.on("error", () => {});
+      tcp.resetAndDestroy();
+      return;
+    }
+    tcp.on("close", slot.release);
+    this.#handshake(tcp, formatAddress(host, port), slot.establish);
+  }
+
+  #handshake(tcp: Socket, remoteAddress: Address, establish: () => void): void {
+    const { env, context, limits, counters, protocols, onSocket } = this.#options;
+    const socket = new TLSSocket(tcp, {
+      isServer: true,
+      secureContext: context,
+      requestCert: true,
+      rejectUnauthorized: false,
+      ALPNProtocols: [...protocols],
+    });
+    onSocket(socket);
+    const deadline = env.after(limits.handshakeTimeoutMs, () => {
+      counters.handshakesTimedOut++;
+      tcp.resetAndDestroy();
+    });
+    const onEarlyClose = (): void => {
+      deadline.cancel();
+      counters.handshakesFailed++;
+    };
+    tcp.on("error", () => {});
+    socket.on("error", () => {});
+    socket.once("close", onEarlyClose);
+    socket.once("secure", () => {
+      deadline.cancel();
+      socket.off("close", onEarlyClose);
+      establish();
+      this.#onSecure(socket, tcp, remoteAddress);
+    });
+  }
+
+  #onSecure(socket: TLSSocket, tcp: Socket, remoteAddress: Address): void {
+    const { selfId, protocols, counters, onConnection } = this.#options;
+    const check = checkPeer(socket, protocols, selfId);
+    if (!check.ok) {
+      counters.handshakesFailed++;
+      tcp.resetAndDestroy();
+      return;
+    }
+    counters.accepted++;
+    onConnection(new TlsConnection(socket, tcp, { remoteId: check.peerId, remoteAddress, protocol: check.protocol }));
+  }
+}
+
+function listenError(address: Address, cause: Error & { code?: string }): MosaikError {
+  if (cause.code === "EADDRINUSE") {
+    return mosaikError("address-in-use", `another socket listens on ${address}`, { details: { address }, cause });
+  }
+  return badOption("listen", `cannot be bound: ${address} (${cause.code ?? cause.message})`);
+}
+
+/** Where a listener can be reached: itself if it is specific, else all of this machine's addresses, loopback last. */
+export function reachableAddresses({ host, port }: HostAndPort): readonly Address[] {
+  if (host !== "0.0.0.0" && host !== "::") return [formatAddress(host, port)];
+  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  return all
+    .filter(({ family, scopeid }) => family === "IPv4" || (host === "::" && (scopeid ?? 0) === 0))
+    .sort((a, b) => Number(a.internal) - Number(b.internal))
+    .map(({ address }) => formatAddress(address, port));
+}

@@ -1,0 +1,161 @@
+import { lookup } from "node:dns/promises";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
+import { connect as connectTls, type SecureContext, type TLSSocket } from "node:tls";
+import { type Env, LIMITS } from "../../env/index.ts";
+import { type PeerId, UniqueId } from "../../identity/index.ts";
+import { formatAddress, parseAddress } from "../address.ts";
+import { attemptWithin } from "../dialing.ts";
+import { type Address, DialError, type Protocol } from "../types.ts";
+import { TlsConnection } from "./connection.ts";
+import { checkPeer } from "./peer-check.ts";
+
+export interface DialerOptions {
+  readonly env: Env;
+  readonly selfId: PeerId;
+  readonly context: SecureContext;
+  /** For one address, names, TCP and TLS together. */
+  readonly timeoutMs: number;
+  /** The specific address that we listen on, which outgoing connections carry too. */
+  readonly bindHost: string | undefined;
+  /** Every TLS socket from its first byte on, so that its owner can destroy it. */
+  readonly onSocket: (socket: Socket) => void;
+}
+
+export interface DialTarget {
+  readonly id: PeerId | undefined;
+  readonly address: Address;
+  readonly protocol: Protocol;
+  readonly signal: AbortSignal;
+}
+
+/** RFC 7301, section 3.2. */
+const NO_ALPN_ALERT = "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL";
+
+/** One address: its name resolved, its hosts tried in order, each with an equal share of the time that is left. @throws DialError; the reason of the signal */
+export async function dialAddress(options: DialerOptions, target: DialTarget): Promise<TlsConnection> {
+  const { env, timeoutMs } = options;
+  const parsed = parseAddress(target.address);
+  if (parsed === undefined) throw new DialError("unreachable", `${target.address} is no host:port`);
+  const deadlineUs = env.clock.monotonicUs() + timeoutMs * 1000;
+  const hosts = await resolveHost(options, target, parsed.host);
+  let last = new DialError("unreachable", `${parsed.host} has no address`);
+  for (const [i, host] of hosts.entries()) {
+    const leftMs = (deadlineUs - env.clock.monotonicUs()) / 1000;
+    try {
+      return await dialHost(
+        { ...options, timeoutMs: Math.max(1, leftMs / (hosts.length - i)) },
+        target,
+        host,
+        parsed.port,
+      );
+    } catch (cause) {
+      if (!(cause instanceof DialError)) throw cause;
+      last = cause;
+    }
+    target.signal.throwIfAborted();
+  }
+  throw last;
+}
+
+async function resolveHost(options: DialerOptions, target: DialTarget, host: string): Promise<readonly string[]> {
+  if (isIP(host) !== 0) return [host];
+  const onTimeout = (): DialError => new DialError("unreachable", `${host} was not resolved in time`);
+  const { env, timeoutMs, bindHost } = options;
+  return attemptWithin<readonly string[]>({ env, signal: target.signal, timeoutMs, onTimeout }, (resolve, reject) => {
+    // An address of the family that we are bound to comes first: the only one that can carry our own address.
+    const ours = isIP(bindHost ?? "");
+    lookup(host, { all: true }).then(
+      (found) =>
+        resolve(
+          found
+            .sort((a, b) => Number(b.family === ours) - Number(a.family === ours))
+            .slice(0, LIMITS.resolvedAddressesMax)
+            .map(({ address }) => address),
+        ),
+      (cause: unknown) => reject(new DialError("unreachable", `${host} does not resolve`, cause)),
+    );
+    return () => {};
+  });
+}
+
+async function dialHost(
+  options: DialerOptions,
+  target: DialTarget,
+  host: string,
+  port: number,
+): Promise<TlsConnection> {
+  const endUs = options.env.clock.monotonicUs() + options.timeoutMs * 1000;
+  const tcp = await openTcp(options, target, host, port);
+  const leftMs = Math.max(1, (endUs - options.env.clock.monotonicUs()) / 1000);
+  const socket = await openTls({ ...options, timeoutMs: leftMs }, target, tcp);
+  const check = checkPeer(socket, [target.protocol], options.selfId);
+  const remoteAddress = formatAddress(host, port);
+  const problem = !check.ok
+    ? new DialError(check.failure, `${remoteAddress}: ${check.problem}`)
+    : target.id !== undefined && check.peerId !== target.id
+      ? new DialError("wrong-peer", `${remoteAddress} is ${UniqueId.short(check.peerId)}`)
+      : undefined;
+  if (!check.ok || problem !== undefined) {
+    tcp.resetAndDestroy();
+    throw problem;
+  }
+  return new TlsConnection(socket, tcp, { remoteId: check.peerId, remoteAddress, protocol: check.protocol });
+}
+
+function openTcp(options: DialerOptions, target: DialTarget, host: string, port: number): Promise<Socket> {
+  const { env, timeoutMs, bindHost, onSocket } = options;
+  const remoteAddress = formatAddress(host, port);
+  const unreachable = (problem: string, cause?: unknown): DialError =>
+    new DialError("unreachable", `${remoteAddress}: ${problem}`, cause);
+  const onTimeout = (): DialError => unreachable("no answer in time");
+  return attemptWithin<Socket>({ env, signal: target.signal, timeoutMs, onTimeout }, (resolve, reject) => {
+    const tcp = connectTcp({ host, port, ...bindTo(bindHost, host), allowHalfOpen: true, noDelay: true });
+    onSocket(tcp);
+    tcp.on("error", (cause: NodeJS.ErrnoException) => reject(unreachable(cause.code ?? cause.message, cause)));
+    tcp.on("close", () => reject(unreachable("closed")));
+    tcp.once("connect", () => resolve(tcp));
+    return () => tcp.destroy();
+  });
+}
+
+function openTls(options: DialerOptions, target: DialTarget, tcp: Socket): Promise<TLSSocket> {
+  const { env, timeoutMs, context, onSocket } = options;
+  const failed = (problem: string, cause?: unknown): DialError =>
+    new DialError("handshake-failed", `${target.address}: ${problem}`, cause);
+  const onTimeout = (): DialError => failed("no handshake in time");
+  return attemptWithin<TLSSocket>({ env, signal: target.signal, timeoutMs, onTimeout }, (resolve, reject) => {
+    if (tcp.destroyed) {
+      reject(failed("closed"));
+      return () => {};
+    }
+    const socket = connectTls({
+      socket: tcp,
+      secureContext: context,
+      ALPNProtocols: [target.protocol],
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    });
+    onSocket(socket);
+    socket.on("error", (cause: NodeJS.ErrnoException) => {
+      const isAlpn = cause.code === NO_ALPN_ALERT;
+      reject(
+        isAlpn
+          ? new DialError("alpn-refused", `${target.address} does not speak ${target.protocol}`, cause)
+          : failed(cause.code ?? cause.message, cause),
+      );
+    });
+    socket.on("close", () => reject(failed("closed")));
+    socket.once("secureConnect", () => resolve(socket));
+    return () => tcp.destroy();
+  });
+}
+
+/** Our own address on what we dial, so that both directions of a pair can be told, and cut, by address. Loopback reaches nobody else. */
+function bindTo(bindHost: string | undefined, host: string): { readonly localAddress?: string } {
+  if (bindHost === undefined || isIP(bindHost) !== isIP(host)) return {};
+  return isLoopback(bindHost) && !isLoopback(host) ? {} : { localAddress: bindHost };
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith("127.") || host === "::1";
+}

@@ -1,0 +1,164 @@
+import { isIP, type Socket } from "node:net";
+import type { SecureContext } from "node:tls";
+import { badOption, type Env, mosaikError } from "../../env/index.ts";
+import type { Identity } from "../../identity/index.ts";
+import { parseAddress } from "../address.ts";
+import { type TransportLimits, transportLimits } from "../admission.ts";
+import { dialInOrder } from "../dialing.ts";
+import {
+  type Address,
+  type Connection,
+  DialError,
+  newTransportCounters,
+  type PeerAddress,
+  type Protocol,
+  type Transport,
+} from "../types.ts";
+import { Acceptor, reachableAddresses } from "./acceptor.ts";
+import { makeSecureContext } from "./certificate.ts";
+import type { TlsConnection } from "./connection.ts";
+import { dialAddress } from "./dialer.ts";
+
+export interface TlsTransportOptions {
+  readonly env: Env;
+  readonly identity: Identity;
+  /** `host:port`; port 0 is a free one. Undefined: a free port on loopback. */
+  readonly listen: Address | undefined;
+  /** Instead of `LIMITS`, for tests. */
+  readonly limits?: Partial<TransportLimits>;
+}
+
+/** TLS 1.3 over TCP. Does nothing before `listen` or `dial`. @throws `bad-option` (`listen` is no `host:port`) */
+export function tlsTransport(options: TlsTransportOptions): Transport {
+  return new TlsTransport(options);
+}
+
+class TlsTransport implements Transport {
+  readonly counters = newTransportCounters();
+  readonly #env: Env;
+  readonly #identity: Identity;
+  readonly #limits: TransportLimits;
+  readonly #listen: { readonly host: string; readonly port: number };
+  /** Everything that has a descriptor, or will have one. */
+  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Set<TlsConnection>();
+  readonly #dials = new AbortController();
+  #context: Promise<SecureContext> | undefined;
+  #acceptor: Acceptor | undefined;
+  #localAddresses: readonly Address[] = [];
+  #closing: Promise<void> | undefined;
+
+  constructor({ env, identity, listen = "127.0.0.1:0", limits }: TlsTransportOptions) {
+    const parsed = parseAddress(listen);
+    if (parsed === undefined) throw badOption("listen", `is no host:port: ${listen}`);
+    this.#listen = parsed;
+    this.#env = env;
+    this.#identity = identity;
+    this.#limits = transportLimits(limits);
+  }
+
+  get localAddresses(): readonly Address[] {
+    return this.#localAddresses;
+  }
+
+  async listen(protocols: readonly Protocol[], onConnection: (connection: Connection) => void): Promise<void> {
+    const context = await this.#secureContext();
+    this.#refuseIfClosed();
+    const acceptor = new Acceptor({
+      env: this.#env,
+      selfId: this.#identity.peerId,
+      context,
+      limits: this.#limits,
+      counters: this.counters,
+      protocols,
+      onConnection: (connection) => {
+        this.#own(connection);
+        onConnection(connection);
+      },
+      onSocket: (socket) => this.#track(socket),
+    });
+    this.#acceptor = acceptor;
+    const port = await acceptor.listen(this.#listen);
+    this.#refuseIfClosed();
+    this.#localAddresses = reachableAddresses({ host: this.#listen.host, port });
+  }
+
+  async dial(peer: PeerAddress, protocol: Protocol, { signal }: { readonly signal: AbortSignal }): Promise<Connection> {
+    try {
+      const connection = await this.#dial(peer, protocol, signal);
+      this.#own(connection);
+      this.counters.dialled++;
+      return connection;
+    } catch (cause) {
+      this.counters.dialsFailed++;
+      throw this.#closing === undefined || signal.aborted ? cause : transportClosed();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #dial(peer: PeerAddress, protocol: Protocol, outer: AbortSignal): Promise<TlsConnection> {
+    const signal = AbortSignal.any([outer, this.#dials.signal]);
+    const options = {
+      env: this.#env,
+      selfId: this.#identity.peerId,
+      context: await this.#secureContext(),
+      timeoutMs: this.#limits.handshakeTimeoutMs,
+      bindHost: this.#bindHost(),
+      onSocket: (socket: Socket) => this.#track(socket),
+    };
+    return dialInOrder(peer, options.selfId, signal, (address) =>
+      dialAddress(options, { id: peer.id, address, protocol, signal }),
+    );
+  }
+
+  async #close(): Promise<void> {
+    this.#dials.abort(transportClosed());
+    this.#acceptor?.close();
+    this.#localAddresses = [];
+    for (const connection of this.#connections) connection.destroy();
+    const gone = [...this.#sockets].map(
+      (socket) =>
+        new Promise<void>((resolve) => {
+          if (socket.closed) resolve();
+          socket.once("close", () => resolve());
+          socket.destroy();
+        }),
+    );
+    await Promise.all(gone);
+  }
+
+  /** Made once, when it is first needed, and never on import. */
+  #secureContext(): Promise<SecureContext> {
+    this.#context ??= makeSecureContext(this.#env, this.#identity);
+    return this.#context;
+  }
+
+  #bindHost(): string | undefined {
+    const { host } = this.#listen;
+    return isIP(host) === 0 || host === "0.0.0.0" || host === "::" ? undefined : host;
+  }
+
+  #track(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+  }
+
+  #own(connection: TlsConnection): void {
+    this.#connections.add(connection);
+    connection.onceClosed(() => this.#connections.delete(connection));
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closing === undefined) return;
+    this.#acceptor?.close();
+    throw mosaikError("closed", "the transport is closed");
+  }
+}
+
+function transportClosed(): DialError {
+  return new DialError("unreachable", "the transport is closed");
+}
