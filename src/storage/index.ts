@@ -1,2 +1,11 @@
-/** Stores. */
+/**
+ * Where a member keeps what it must not forget.
+ *
+ * A store holds the log, the hard state (term and vote), a snapshot, and two names: its own, which is never used again, and that of the
+ * one incarnation it belongs to. A member is a peer *with* a store, so a peer that lost its disk comes back as somebody else and never
+ * votes twice. `MemoryStorage` lives as long as its process. The simulator's disk loses what was not synced.
+ */
+export { STORAGE_CONFORMANCE, type StorageScenario } from "./conformance.ts";
+export { drawStoreId, MemoryStorage, memoryStorageFactory } from "./memory.ts";
+export { SimDisk, type SyncDelay, simStorageFactory } from "./sim-disk.ts";
 export type * from "./types.ts";

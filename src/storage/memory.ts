@@ -1,0 +1,83 @@
+import { type Env, mosaikError } from "../env/index.ts";
+import { ID_BYTES, UniqueId } from "../identity/index.ts";
+import type { Entry, HardState, Index, LogPosition } from "../raft/index.ts";
+import { StoreState } from "./store-state.ts";
+import type { IncarnationId, Snapshot, Storage, StorageFactory, StorageWrite, StoreId } from "./types.ts";
+
+/** A store as long as the process lives: every write is "durable" at once. A restart draws another one, and so comes as a stranger. */
+export class MemoryStorage implements Storage {
+  readonly #state: StoreState;
+  #isClosed = false;
+
+  constructor(storeId: StoreId) {
+    this.#state = new StoreState(storeId);
+  }
+
+  get storeId(): StoreId {
+    return this.#state.storeId;
+  }
+  get incarnation(): IncarnationId | undefined {
+    return this.#state.incarnation;
+  }
+  get hardState(): HardState {
+    return this.#state.hardState;
+  }
+  get snapshot(): Snapshot | undefined {
+    return this.#state.snapshot;
+  }
+  get last(): LogPosition {
+    return this.#state.last;
+  }
+  get available(): { readonly start: Index; readonly end: Index } {
+    return this.#state.available;
+  }
+
+  async get(index: Index): Promise<Entry | undefined> {
+    return this.#open().get(index);
+  }
+  async getRange(from: Index, to: Index): Promise<readonly Entry[]> {
+    return this.#open().getRange(from, to);
+  }
+  async termAt(index: Index): Promise<number | undefined> {
+    return this.#open().termAt(index);
+  }
+  async write(change: StorageWrite): Promise<void> {
+    this.#open().write(change);
+  }
+  async append(entries: readonly Entry[]): Promise<Index> {
+    this.#open().write({ entries });
+    return this.last.index;
+  }
+  async truncate(from: Index): Promise<void> {
+    this.#open().truncate(from);
+  }
+  async prunePrefix(upTo: Index): Promise<void> {
+    this.#open().prunePrefix(upTo);
+  }
+  async resetTo(snapshot: Snapshot): Promise<void> {
+    this.#open().resetTo(snapshot);
+  }
+  async setAside(_reason: string): Promise<void> {
+    this.#isClosed = true;
+  }
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+
+  #open(): StoreState {
+    if (this.#isClosed) throw mosaikError("closed", "the store is closed");
+    return this.#state;
+  }
+}
+
+/** Draws a new store at every `open`: nothing survives, so nothing may be taken for what it was. */
+export function memoryStorageFactory(env: Env): StorageFactory {
+  return {
+    isDurable: false,
+    open: async () => new MemoryStorage(drawStoreId(env)),
+  };
+}
+
+export function drawStoreId(env: Env): StoreId {
+  return UniqueId.fromBytes(env.random.bytes(ID_BYTES)) as StoreId;
+}

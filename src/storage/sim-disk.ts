@@ -1,0 +1,278 @@
+import { assert, type Env, mosaikError, type SeededRandom } from "../env/index.ts";
+import { ID_BYTES, type UniqueId } from "../identity/index.ts";
+import type { Entry, HardState, Index, LogPosition } from "../raft/index.ts";
+import { drawStoreId } from "./memory.ts";
+import { StoreState } from "./store-state.ts";
+import type { IncarnationId, Snapshot, Storage, StorageFactory, StorageWrite, StoreId } from "./types.ts";
+
+/** How long a sync takes, in microseconds, both ends included. */
+export interface SyncDelay {
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
+const USUAL_DELAY: SyncDelay = { fromUs: 100, toUs: 3_000 };
+const READ_DELAY: SyncDelay = { fromUs: 10, toUs: 200 };
+
+/** One change on its way to the platter. */
+interface PendingChange {
+  readonly apply: (durable: StoreState) => void;
+  readonly resolve: () => void;
+  readonly reject: (cause: unknown) => void;
+}
+
+/**
+ * One node's disk in the simulator. It outlives the node's lives: what was synced is there at the next `open`, what was not is gone
+ * after a crash, except that a prefix of the changes under way may have made it, each whole or not at all.
+ */
+export class SimDisk {
+  readonly name: string;
+  /** The node's key: with its disk it loses its identity. */
+  readonly identitySeed: Uint8Array;
+  readonly #random: SeededRandom;
+  readonly #onStep: (step: string) => void;
+  /** What each group's store durably holds. */
+  readonly #images = new Map<UniqueId, StoreState>();
+  readonly #open = new Set<SimStorage>();
+  #steps = 0;
+  #delay = USUAL_DELAY;
+  #failAtStep: number | undefined;
+  #lostChanges = 0;
+
+  /** @param onStep - told of each sync, for the trace */
+  constructor(name: string, random: SeededRandom, onStep: (step: string) => void = () => {}) {
+    this.name = name;
+    this.#random = random;
+    this.#onStep = onStep;
+    this.identitySeed = random.fork("identity").bytes(ID_BYTES);
+  }
+
+  /** Syncs so far. */
+  get steps(): number {
+    return this.#steps;
+  }
+  /** Changes that crashes took away: the effect of a crash on this disk. */
+  get lostChanges(): number {
+    return this.#lostChanges;
+  }
+
+  /** From now on syncs take this long; without an argument the usual 0.1 to 3 ms. */
+  setSyncDelay(delay: SyncDelay = USUAL_DELAY): void {
+    assert(delay.fromUs >= 0 && delay.fromUs <= delay.toUs, "a delay is a range");
+    this.#delay = delay;
+  }
+
+  /** The sync after `steps` more good ones fails with EIO, and all that follow in this life of the node. */
+  failAfter(steps: number): void {
+    this.#failAtStep = this.#steps + steps + 1;
+  }
+
+  /** Power is lost. Stores that were open are dead; open them anew. */
+  crash(): void {
+    for (const store of this.#open) this.#lostChanges += store.lose(this.#random);
+    this.#open.clear();
+    this.#failAtStep = undefined;
+  }
+
+  /** @internal */
+  drawDelayUs(): number {
+    return this.#random.between(this.#delay.fromUs, this.#delay.toUs);
+  }
+  /** @internal */
+  drawReadDelayUs(): number {
+    return this.#random.between(READ_DELAY.fromUs, READ_DELAY.toUs);
+  }
+  /** @internal True if this sync works. */
+  step(what: string): boolean {
+    this.#steps++;
+    const isGood = this.#failAtStep === undefined || this.#steps < this.#failAtStep;
+    this.#onStep(`${this.#steps} ${what} ${isGood ? "ok" : "EIO"}`);
+    return isGood;
+  }
+  /** @internal */
+  image(group: UniqueId): StoreState | undefined {
+    return this.#images.get(group);
+  }
+  /** @internal */
+  setImage(group: UniqueId, image: StoreState | undefined): void {
+    if (image === undefined) this.#images.delete(group);
+    else this.#images.set(group, image);
+  }
+  /** @internal */
+  attach(storage: SimStorage): void {
+    this.#open.add(storage);
+  }
+  /** @internal */
+  detach(storage: SimStorage): void {
+    this.#open.delete(storage);
+  }
+}
+
+/** The stores of one life of a node on its disk. */
+export function simStorageFactory(disk: SimDisk, env: Env): StorageFactory {
+  return {
+    isDurable: true,
+    open: async (group) => {
+      await new Promise<void>((resolve) => env.after(disk.drawDelayUs() / 1000, resolve));
+      if (!disk.step("open")) throw ioError(disk);
+      let image = disk.image(group);
+      if (image === undefined) {
+        image = new StoreState(drawStoreId(env));
+        disk.setImage(group, image);
+      }
+      return new SimStorage(disk, env, group, image);
+    },
+  };
+}
+
+function ioError(disk: SimDisk): Error {
+  return mosaikError("storage-failed", "EIO: the disk failed", { details: { path: `sim:${disk.name}` } });
+}
+
+/** One sync is under way at a time; the changes that come meanwhile go together with the next one. */
+class SimStorage implements Storage {
+  readonly #disk: SimDisk;
+  readonly #env: Env;
+  readonly #group: UniqueId;
+  /** What the process sees: all changes that were called for. */
+  readonly #state: StoreState;
+  readonly #durable: StoreState;
+  #pending: PendingChange[] = [];
+  #syncing: PendingChange[] = [];
+  #whenIdle: (() => void)[] = [];
+  #failure: Error | undefined;
+  #isAside = false;
+
+  constructor(disk: SimDisk, env: Env, group: UniqueId, durable: StoreState) {
+    this.#disk = disk;
+    this.#env = env;
+    this.#group = group;
+    this.#durable = durable;
+    this.#state = durable.clone();
+    disk.attach(this);
+  }
+
+  get storeId(): StoreId {
+    return this.#state.storeId;
+  }
+  get incarnation(): IncarnationId | undefined {
+    return this.#state.incarnation;
+  }
+  get hardState(): HardState {
+    return this.#state.hardState;
+  }
+  get snapshot(): Snapshot | undefined {
+    return this.#state.snapshot;
+  }
+  get last(): LogPosition {
+    return this.#state.last;
+  }
+  get available(): { readonly start: Index; readonly end: Index } {
+    return this.#state.available;
+  }
+
+  get(index: Index): Promise<Entry | undefined> {
+    return this.#read((state) => state.get(index));
+  }
+  getRange(from: Index, to: Index): Promise<readonly Entry[]> {
+    return this.#read((state) => state.getRange(from, to));
+  }
+  termAt(index: Index): Promise<number | undefined> {
+    return this.#read((state) => state.termAt(index));
+  }
+  write(change: StorageWrite): Promise<void> {
+    return this.#change((state) => state.write(change));
+  }
+  async append(entries: readonly Entry[]): Promise<Index> {
+    const written = this.write({ entries });
+    const { index } = this.last;
+    await written;
+    return index;
+  }
+  truncate(from: Index): Promise<void> {
+    return this.#change((state) => state.truncate(from));
+  }
+  prunePrefix(upTo: Index): Promise<void> {
+    return this.#change((state) => state.prunePrefix(upTo));
+  }
+  resetTo(snapshot: Snapshot): Promise<void> {
+    return this.#change((state) => state.resetTo(snapshot));
+  }
+
+  setAside(_reason: string): Promise<void> {
+    const done = this.#change((state) => {
+      if (state === this.#durable) this.#disk.setImage(this.#group, undefined);
+    });
+    this.#isAside = true;
+    return done;
+  }
+
+  async close(): Promise<void> {
+    this.#failure ??= mosaikError("closed", "the store is closed");
+    if (this.#syncing.length + this.#pending.length > 0) {
+      await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    }
+    this.#disk.detach(this);
+  }
+
+  /** @internal Power is lost: counts the changes that are gone. */
+  lose(random: SeededRandom): number {
+    const underWay = [...this.#syncing, ...this.#pending];
+    const kept = random.chance(1, 4) ? random.below(underWay.length + 1) : 0;
+    for (const change of underWay.slice(0, kept)) change.apply(this.#durable);
+    this.#syncing = [];
+    this.#pending = [];
+    this.#failure ??= mosaikError("closed", "the power was lost");
+    return underWay.length - kept;
+  }
+
+  async #read<T>(read: (state: StoreState) => T): Promise<T> {
+    this.#check();
+    await new Promise<void>((resolve) => this.#env.after(this.#disk.drawReadDelayUs() / 1000, resolve));
+    this.#check();
+    return read(this.#state);
+  }
+
+  async #change(apply: (state: StoreState) => void): Promise<void> {
+    this.#check();
+    assert(!this.#isAside, "a store that was set aside takes no changes");
+    apply(this.#state);
+    await new Promise<void>((resolve, reject) => {
+      this.#pending.push({ apply, resolve, reject });
+      if (this.#syncing.length === 0) this.#sync();
+    });
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #sync(): void {
+    this.#syncing = this.#pending;
+    this.#pending = [];
+    this.#env.after(this.#disk.drawDelayUs() / 1000, () => this.#onSynced());
+  }
+
+  #onSynced(): void {
+    const changes = this.#syncing;
+    this.#syncing = [];
+    if (this.#disk.step(`sync ${changes.length}`)) {
+      for (const change of changes) change.apply(this.#durable);
+      for (const change of changes) change.resolve();
+    } else this.#fail(changes);
+    if (this.#pending.length > 0) this.#sync();
+    else this.#onIdle();
+  }
+
+  /** In a turn of its own, so that those who waited for a change hear of it before those who wait for the end. */
+  #onIdle(): void {
+    for (const resolve of this.#whenIdle.splice(0)) this.#env.after(0, resolve);
+  }
+
+  #fail(changes: readonly PendingChange[]): void {
+    const failure = ioError(this.#disk);
+    this.#failure ??= failure;
+    for (const change of [...changes, ...this.#pending]) change.reject(failure);
+    this.#pending = [];
+  }
+}
