@@ -1,0 +1,251 @@
+import { Buffer, isUtf8 } from "node:buffer";
+import { assert } from "../env/index.ts";
+import { ID_BYTES, type UniqueId } from "../identity/index.ts";
+import { CLOSE } from "./types.ts";
+
+/** Bytes from outside that make no sense. An expected refusal, never a bug: the link they came by closes with `closeCode`. */
+export class DecodeError extends Error {
+  override readonly name = "DecodeError";
+  /** One of `CLOSE`. */
+  readonly closeCode: number;
+  /** @param message - for people; holds no byte of the input */
+  constructor(message: string, options: { readonly closeCode?: number; readonly cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.closeCode = options.closeCode ?? CLOSE.protocolViolation;
+  }
+}
+
+const INITIAL_BYTES = 256;
+const BITS_29 = 0x20000000;
+
+/** The bytes that `varint` writes for this value. */
+export function varintBytes(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length += 1;
+  return length;
+}
+
+/**
+ * Builds a message in one growing buffer. Reusable: `finish` hands the bytes over and begins anew.
+ *
+ * All integers are unsigned, fixed ones big-endian. A variable one is LEB128 in its shortest form. Values outside their range are
+ * bugs of the caller (assertion).
+ */
+export class ByteWriter {
+  #buffer: Buffer;
+  #length = 0;
+
+  constructor(initialBytes = INITIAL_BYTES) {
+    this.#buffer = Buffer.allocUnsafeSlow(Math.max(16, initialBytes));
+  }
+
+  /** Bytes written since the last `finish` or `reset`. */
+  get length(): number {
+    return this.#length;
+  }
+
+  u8(value: number): this {
+    assert(value >= 0 && value <= 0xff && Number.isInteger(value), "an unsigned byte");
+    this.#reserve(1);
+    this.#buffer[this.#length++] = value;
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#reserve(4);
+    this.#buffer.writeUInt32BE(value, this.#length);
+    this.#length += 4;
+    return this;
+  }
+
+  bool(value: boolean): this {
+    return this.u8(value ? 1 : 0);
+  }
+
+  /** @param value - an integer in [0, 2^53) */
+  varint(value: number): this {
+    assert(Number.isSafeInteger(value) && value >= 0, "an unsigned safe integer");
+    this.#reserve(8);
+    const buffer = this.#buffer;
+    let position = this.#length;
+    let rest = value;
+    while (rest >= BITS_29) {
+      buffer[position++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    while (rest >= 0x80) {
+      buffer[position++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    buffer[position++] = rest;
+    this.#length = position;
+    return this;
+  }
+
+  /** Length, then the bytes. */
+  bytes(value: Uint8Array): this {
+    return this.varint(value.length).fixed(value);
+  }
+
+  /** Length in bytes, then the text in UTF-8. */
+  text(value: string): this {
+    const length = Buffer.byteLength(value);
+    this.varint(length);
+    this.#reserve(length);
+    this.#length += this.#buffer.write(value, this.#length, "utf8");
+    return this;
+  }
+
+  /** 32 bytes. */
+  id(value: UniqueId): this {
+    this.#reserve(ID_BYTES);
+    const written = this.#buffer.write(value, this.#length, "hex");
+    assert(written === ID_BYTES && value.length === 2 * ID_BYTES, "an id");
+    this.#length += ID_BYTES;
+    return this;
+  }
+
+  /** The bytes alone: the reader knows how many. */
+  fixed(value: Uint8Array): this {
+    this.#reserve(value.length);
+    this.#buffer.set(value, this.#length);
+    this.#length += value.length;
+    return this;
+  }
+
+  reset(): this {
+    this.#length = 0;
+    return this;
+  }
+
+  /** What was written, without a copy: valid until the next write. */
+  view(): Uint8Array {
+    return new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset, this.#length);
+  }
+
+  /** What was written; the caller's own from now on. The writer is empty again. */
+  finish(): Uint8Array {
+    const written = this.view();
+    this.#length = 0;
+    // A well-filled buffer is given away. Copying is cheaper than to keep much more memory alive than is used.
+    if (written.length * 2 < this.#buffer.length) return written.slice();
+    this.#buffer = Buffer.allocUnsafeSlow(this.#buffer.length);
+    return written;
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    larger.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = larger;
+  }
+}
+
+/**
+ * Takes a message apart. Nothing is read beyond its end, and no length is believed before it was compared with what is there.
+ *
+ * `bytes`, `fixed` and `rest` are views: they keep the whole message (and the chunk that it came in) alive. What is retained for long
+ * is taken with `bytesCopy`.
+ *
+ * @throws DecodeError from every method
+ */
+export class ByteReader {
+  readonly #buffer: Buffer;
+  #position = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  get remaining(): number {
+    return this.#buffer.length - this.#position;
+  }
+
+  u8(): number {
+    const value = this.#buffer[this.#position];
+    if (value === undefined) throw new DecodeError("the message ends early");
+    this.#position += 1;
+    return value;
+  }
+
+  u32(): number {
+    return this.#buffer.readUInt32BE(this.#take(4));
+  }
+
+  bool(): boolean {
+    const value = this.u8();
+    if (value > 1) throw new DecodeError("neither true nor false");
+    return value === 1;
+  }
+
+  /** @param max - the largest value that makes sense here */
+  varint(max: number = Number.MAX_SAFE_INTEGER): number {
+    const first = this.u8();
+    const value = first < 0x80 ? first : this.#longVarint(first & 0x7f);
+    if (value > max) throw new DecodeError(`${value} is above its limit of ${max}`);
+    return value;
+  }
+
+  /** A number of items that follow, of at least `itemBytesMin` bytes each, so that an array of it may be allocated. */
+  count(max: number, itemBytesMin = 1): number {
+    const count = this.varint(max);
+    if (count * itemBytesMin > this.remaining) throw new DecodeError("more items than bytes");
+    return count;
+  }
+
+  bytes(bytesMax: number): Uint8Array {
+    return this.fixed(this.varint(bytesMax));
+  }
+
+  bytesCopy(bytesMax: number): Uint8Array {
+    return this.bytes(bytesMax).slice();
+  }
+
+  /** @param bytesMax - in UTF-8. Bytes that are no UTF-8 are refused. */
+  text(bytesMax: number): string {
+    const length = this.varint(bytesMax);
+    const start = this.#take(length);
+    if (!isUtf8(this.#buffer.subarray(start, start + length))) throw new DecodeError("text that is not UTF-8");
+    return this.#buffer.toString("utf8", start, start + length);
+  }
+
+  id(): UniqueId {
+    const start = this.#take(ID_BYTES);
+    return this.#buffer.toString("hex", start, start + ID_BYTES) as UniqueId;
+  }
+
+  fixed(length: number): Uint8Array {
+    const start = this.#take(length);
+    return new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset + start, length);
+  }
+
+  /** All that is left. */
+  rest(): Uint8Array {
+    return this.fixed(this.remaining);
+  }
+
+  /** Refuses what is left over. */
+  end(): void {
+    if (this.remaining > 0) throw new DecodeError("bytes after the end of the message");
+  }
+
+  #take(length: number): number {
+    const start = this.#position;
+    if (length > this.#buffer.length - start) throw new DecodeError("the message ends early");
+    this.#position = start + length;
+    return start;
+  }
+
+  #longVarint(low: number): number {
+    let value = low;
+    for (let scale = 0x80; scale <= 0x2000000000000; scale *= 0x80) {
+      const byte = this.u8();
+      value += (byte & 0x7f) * scale;
+      if (byte >= 0x80) continue;
+      if (byte === 0 || value > Number.MAX_SAFE_INTEGER) break;
+      return value;
+    }
+    throw new DecodeError("a number that is too long or not in its shortest form");
+  }
+}

@@ -1,0 +1,51 @@
+import { LIMITS } from "../env/index.ts";
+import { FrameBatch } from "./frames.ts";
+import type { ByteStream } from "./stream.ts";
+
+/** What waits to leave by one stream. All frames of one turn leave as one write. */
+export class FrameOutbox {
+  readonly #stream: ByteStream;
+  readonly #onDrain: () => void;
+  readonly #batch = new FrameBatch();
+  #isFlushScheduled = false;
+  #isDrainAwaited = false;
+
+  /** @param onDrain - after `add` returned false: there is room again */
+  constructor(stream: ByteStream, onDrain: () => void) {
+    this.#stream = stream;
+    this.#onDrain = onDrain;
+  }
+
+  /** Taken, and not left yet. */
+  get queuedBytes(): number {
+    return this.#batch.bytes + this.#stream.bufferedBytes;
+  }
+
+  /** False: the peer is slow, `onDrain` follows. */
+  add(kind: number, payload: Uint8Array): boolean {
+    this.#batch.add(kind, payload);
+    if (!this.#isFlushScheduled) {
+      this.#isFlushScheduled = true;
+      queueMicrotask(() => this.flush());
+    }
+    if (this.queuedBytes < LIMITS.linkHighWaterBytes) return true;
+    this.#isDrainAwaited = true;
+    return false;
+  }
+
+  flush(): void {
+    this.#isFlushScheduled = false;
+    if (this.#batch.bytes === 0) return;
+    let hasRoom = true;
+    for (const buffer of this.#batch.take()) hasRoom = this.#stream.write(buffer);
+    // If the stream took it all at once, it will not drain later.
+    if (hasRoom) this.drained();
+  }
+
+  /** The stream has room again. */
+  drained(): void {
+    if (!this.#isDrainAwaited) return;
+    this.#isDrainAwaited = false;
+    this.#onDrain();
+  }
+}
