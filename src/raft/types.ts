@@ -164,3 +164,23 @@ export interface RaftOptions {
   readonly appendEntriesMax: number;
   readonly inflightBytesMax: number;
 }
+
+/** All there is to see of a member; plain data for `inspect`. */
+export interface RaftStatus {
+  readonly self: MemberId;
+  readonly role: Role;
+  readonly term: Term;
+  readonly votedFor: MemberId | undefined;
+  readonly leader: MemberId | undefined;
+  readonly commit: Index;
+  /** Entries up to here are on disk. */
+  readonly durable: Index;
+  readonly last: LogPosition;
+  readonly voters: readonly MemberId[];
+  /** Of the entry that established the voters; 0: none did. */
+  readonly configurationIndex: Index;
+  readonly handingOverTo: MemberId | undefined;
+  readonly electionRemainingTicks: number;
+  readonly readsWaiting: number;
+  readonly progress: readonly ProgressStatus[];
+}

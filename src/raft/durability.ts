@@ -1,0 +1,88 @@
+import { assert } from "../env/index.ts";
+import type { Log } from "./log.ts";
+import type { HardState, Index, Persist } from "./types.ts";
+
+/**
+ * What has been handed to the disk, and what of it is known to be there.
+ *
+ * A member promises nothing that a crash could take back: its own entries count for commit, and its own vote for an election, only
+ * once the write that holds them was reported as durable.
+ */
+export class Durability {
+  #hard: HardState;
+  #isHardDirty = false;
+  #hardWriteId = 0;
+  /** All entries up to here are in some write, and the log was not truncated below it since. */
+  #handed: Index;
+  #truncateFrom: Index | undefined;
+  #durable: Index;
+  #lastWriteId = 0;
+  readonly #pending: { readonly writeId: number; upTo: Index }[] = [];
+
+  constructor(hardState: HardState, lastIndex: Index) {
+    this.#hard = hardState;
+    this.#handed = lastIndex;
+    this.#durable = lastIndex;
+  }
+
+  get hardState(): HardState {
+    return this.#hard;
+  }
+
+  set hardState(next: HardState) {
+    assert(next.term >= this.#hard.term, "terms never go back");
+    this.#hard = next;
+    this.#isHardDirty = true;
+  }
+
+  /** The current term and vote would survive a crash. */
+  get isHardStateDurable(): boolean {
+    return !this.#isHardDirty && (this.#pending[0]?.writeId ?? Number.MAX_SAFE_INTEGER) > this.#hardWriteId;
+  }
+
+  /** Entries up to here would survive a crash, and are those of the log as it is now. */
+  get durableIndex(): Index {
+    return this.#durable;
+  }
+
+  /** Nothing is on its way to the disk. */
+  get isIdle(): boolean {
+    return this.#pending.length === 0;
+  }
+
+  onTruncate(from: Index): void {
+    if (from <= this.#handed) {
+      this.#truncateFrom = Math.min(this.#truncateFrom ?? from, from);
+      this.#handed = from - 1;
+    }
+    this.#durable = Math.min(this.#durable, from - 1);
+    for (const write of this.#pending) write.upTo = Math.min(write.upTo, from - 1);
+  }
+
+  onPersisted(writeId: number): void {
+    assert(writeId <= this.#lastWriteId, `write ${writeId} was asked for`);
+    while (this.#pending[0] !== undefined && this.#pending[0].writeId <= writeId) {
+      this.#durable = Math.max(this.#durable, this.#pending[0].upTo);
+      this.#pending.shift();
+    }
+  }
+
+  /** The one write of this step, if there is something to write. */
+  take(log: Log): Persist | undefined {
+    const { lastIndex } = log;
+    if (!this.#isHardDirty && this.#truncateFrom === undefined && this.#handed === lastIndex) return undefined;
+    const writeId = ++this.#lastWriteId;
+    const persist: Persist = {
+      writeId,
+      hardState: this.#isHardDirty ? this.#hard : undefined,
+      truncateFrom: this.#truncateFrom,
+      entries: log.range(this.#handed + 1, lastIndex),
+    };
+    if (this.#isHardDirty) this.#hardWriteId = writeId;
+    this.#isHardDirty = false;
+    this.#truncateFrom = undefined;
+    this.#handed = lastIndex;
+    this.#pending.push({ writeId, upTo: lastIndex });
+    return persist;
+  }
+}

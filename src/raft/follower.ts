@@ -1,0 +1,102 @@
+import { assert } from "../env/index.ts";
+import { planAppend } from "./append.ts";
+import type { Core } from "./core.ts";
+import type { AppendReply, AppendRequest, Index, MemberId, Term } from "./types.ts";
+
+interface Answer {
+  readonly to: MemberId;
+  readonly term: Term;
+  index: Index;
+  round: number;
+}
+
+/**
+ * A follower's side of replication: makes its log equal to the leader's, and answers.
+ *
+ * An append with entries is answered when they are on disk. One without entries is a question (heartbeat, read, probe): it is answered at
+ * once, with what is on disk already, and only if its round is new. All appends of one step get one answer of each kind.
+ */
+export class Follower {
+  readonly #core: Core;
+  #promise: Answer | undefined;
+  #question: Answer | undefined;
+  #answered: Answer | undefined;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  onAppendRequest(from: MemberId, request: AppendRequest): void {
+    const core = this.#core;
+    if (request.term < core.term) {
+      this.#refuseOldTerm(from, request);
+      return;
+    }
+    assert(core.role !== "leader", `one leader in term ${core.term}, not ${core.self} and ${from}`);
+    if (core.role !== "follower" || core.leader !== from) core.becomeFollower(core.term, from);
+    core.leaderSilentTicks = 0;
+    core.timer.restart();
+    this.#append(from, request);
+  }
+
+  /** At the end of a step. */
+  flush(): void {
+    const { outbox, durability, term } = this.#core;
+    const promise = this.#promise;
+    const question = this.#question;
+    this.#promise = undefined;
+    this.#question = undefined;
+    // What was said to the leader of an older term need not be true any more.
+    if (question?.term === term && !this.#isAnswered(question)) {
+      this.#answered = question;
+      this.#reply(question.to, accepted({ ...question, index: Math.min(question.index, durability.durableIndex) }));
+    }
+    if (promise?.term === term) outbox.sendAfterPersist(promise.to, accepted(promise));
+  }
+
+  #append(from: MemberId, request: AppendRequest): void {
+    const core = this.#core;
+    const { prev, entries, round, term } = request;
+    const plan = planAppend(core.log, core.commit, request);
+    if (plan.type === "malformed") return;
+    if (plan.type === "conflict") {
+      this.#reply(from, { type: "append-reply", term, round, conflict: plan.hint, index: prev.index });
+      return;
+    }
+    if (plan.truncateFrom !== undefined) core.truncateFrom(plan.truncateFrom);
+    for (const entry of plan.missing) core.append(entry);
+    core.commit = Math.max(core.commit, Math.min(request.commit, plan.matched));
+    const answer: Answer = { to: from, term, index: plan.matched, round };
+    if (entries.length > 0) this.#promise = later(this.#promise, answer);
+    else this.#question = later(this.#question, answer);
+  }
+
+  #refuseOldTerm(from: MemberId, request: AppendRequest): void {
+    const { term, last } = this.#core;
+    // Round 0: this answers no question of a leader of our term, whoever that is.
+    this.#reply(from, { type: "append-reply", term, round: 0, conflict: last, index: request.prev.index });
+  }
+
+  /** For what holds already, but for our term, which may still be on its way to the disk. */
+  #reply(to: MemberId, reply: AppendReply): void {
+    const { outbox, durability } = this.#core;
+    if (durability.isHardStateDurable) outbox.send(to, reply);
+    else outbox.sendAfterPersist(to, reply);
+  }
+
+  #isAnswered(question: Answer): boolean {
+    return this.#answered?.term === question.term && this.#answered.round >= question.round;
+  }
+}
+
+/** The logs are equal as far as the furthest of both. */
+function later(earlier: Answer | undefined, answer: Answer): Answer {
+  if (earlier?.term !== answer.term) return answer;
+  earlier.index = Math.max(earlier.index, answer.index);
+  earlier.round = Math.max(earlier.round, answer.round);
+  return earlier;
+}
+
+function accepted({ term, round, index }: Answer): AppendReply {
+  return { type: "append-reply", term, round, conflict: undefined, index };
+}

@@ -1,0 +1,111 @@
+import type { Index, LogPosition, MemberId, ProgressStatus } from "./types.ts";
+
+/** Appends on their way to one follower: a queue of (last index, bytes), and the sum of the bytes. */
+export class Window {
+  #indexes: Index[] = [];
+  #sizes: number[] = [];
+  #head = 0;
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(lastIndex: Index, bytes: number): void {
+    this.#indexes.push(lastIndex);
+    this.#sizes.push(bytes);
+    this.#bytes += bytes;
+  }
+
+  /** The follower has everything up to `index`. */
+  release(index: Index): void {
+    while ((this.#indexes[this.#head] ?? Number.POSITIVE_INFINITY) <= index) {
+      this.#bytes -= this.#sizes[this.#head] ?? 0;
+      this.#head++;
+    }
+    if (this.#head === this.#indexes.length) this.clear();
+    else if (this.#head > 512) {
+      this.#indexes = this.#indexes.slice(this.#head);
+      this.#sizes = this.#sizes.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  clear(): void {
+    this.#indexes.length = 0;
+    this.#sizes.length = 0;
+    this.#head = 0;
+    this.#bytes = 0;
+  }
+}
+
+/**
+ * What a leader knows of one follower.
+ *
+ * `probe`: where its log meets ours is a guess; one append is out at a time, and `next` moves by its answers alone. `replicate`: the logs
+ * meet, appends follow each other without waiting, and `next` runs ahead of the answers within a window of bytes.
+ */
+export class Progress {
+  readonly member: MemberId;
+  readonly window = new Window();
+  /** The next entry to send. Always above `match`. */
+  next: Index;
+  /** The commit index that was last told. */
+  sentCommit: Index = 0;
+  /** The latest round it answered. */
+  ackedRound = 0;
+  silentTicks = 0;
+  /** In `probe`: an append is out, wait for its answer or for the next heartbeat's. */
+  isProbeSent = false;
+  #match: Index = 0;
+  #state: ProgressStatus["state"] = "probe";
+
+  constructor(member: MemberId, next: Index) {
+    this.member = member;
+    this.next = next;
+  }
+
+  get match(): Index {
+    return this.#match;
+  }
+
+  get state(): ProgressStatus["state"] {
+    return this.#state;
+  }
+
+  /** Begins to ask anew where the logs meet, from what is sure. */
+  probe(): void {
+    this.#becomeProbe(this.#match > 0 ? this.#match + 1 : this.next);
+  }
+
+  onAccepted(index: Index): void {
+    this.#match = Math.max(this.#match, index);
+    this.next = Math.max(this.next, this.#match + 1);
+    this.window.release(this.#match);
+    this.#state = "replicate";
+    this.isProbeSent = false;
+  }
+
+  /**
+   * @param index - the `prev.index` that did not fit
+   * @param meetingPoint - our last entry that may also be in the follower's log
+   */
+  onRefused(index: Index, meetingPoint: LogPosition): void {
+    // An old answer, overtaken by newer ones: what matched once matches for good, and a probe has only one question out.
+    const isOld = this.#state === "probe" ? index !== this.next - 1 : index <= this.#match;
+    if (isOld) return;
+    this.#becomeProbe(Math.max(this.#match, Math.min(meetingPoint.index, index - 1)) + 1);
+  }
+
+  status(): ProgressStatus {
+    const { member, state, match, next, silentTicks } = this;
+    return { member, state, match, next, inflightBytes: this.window.bytes, silentTicks };
+  }
+
+  #becomeProbe(next: Index): void {
+    this.#state = "probe";
+    this.next = next;
+    this.isProbeSent = false;
+    this.window.clear();
+  }
+}
