@@ -1,2 +1,19 @@
-/** Discovery. */
-export type * from "./types.ts";
+/**
+ * Who is there.
+ *
+ * Every peer says of itself, signed: where it is reached, its tags and attributes, the groups it is in. These entries spread over
+ * persistent links between neighbours: what is new to a node it pushes to all its neighbours at once, and what a push missed is found
+ * by comparing digests, at each new link and then every few seconds. So all nodes come to hold the same catalog, and nobody is asked.
+ *
+ * The catalog (`catalog.ts`) and the comparison (`digest.ts`) are pure. The entries of one peer are totally ordered by (start, update),
+ * and its signed departure is the last word on a life; merging takes the greater, so order and repetition do not matter. Silence is
+ * judged by each receiver's own clock. What moves (`driver.ts`) is links, dials and a few timers.
+ */
+export type { DiscoveryCounters } from "./counters.ts";
+export type { Advertisement, Discovery, PeerCount, PeerEvent, Wait } from "./discovery.ts";
+export { DISCOVERY_PROTOCOL } from "./messages.ts";
+export { checkAttributes, checkBootstrap, checkTags, type OneOrMore } from "./options.ts";
+export { type Attributes, fits, type Peer, type PeerRule } from "./peer.ts";
+export { createDiscovery, type DiscoveryOptions, type DiscoveryService } from "./service.ts";
+export { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
+export type { DirectoryChange, EntryTicket, EntryVersion, PeerDirectory, PeerEntry } from "./types.ts";

@@ -1,0 +1,212 @@
+import { LIMITS, type Logger, type Scope } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
+import type { Catalog, MergeResult, Now } from "./catalog.ts";
+import type { DiscoveryCounters } from "./counters.ts";
+import { answerDigest, type DigestRange, openDigest, splitRanges } from "./digest.ts";
+import { checkDeparture, decodeSignedEntry, isKnownForm, peekEntry } from "./entry.ts";
+import type { LinkTable, Neighbour } from "./links.ts";
+import type { LocalContent, LocalEntry } from "./local.ts";
+import {
+  decodeDigest,
+  decodeNews,
+  decodeWant,
+  encodeDigest,
+  encodeWant,
+  FRAME,
+  type News,
+  type RawNews,
+} from "./messages.ts";
+import type { Departure, EntryVersion, PeerEntry, SignedEntry } from "./types.ts";
+import { isNewer } from "./version.ts";
+
+export interface ExchangeInit {
+  readonly catalog: Catalog;
+  readonly local: LocalEntry;
+  readonly links: LinkTable;
+  readonly scope: Scope;
+  readonly logger: Logger;
+  readonly counters: DiscoveryCounters;
+  readonly now: () => Now;
+  readonly onJoined: (entry: PeerEntry) => void;
+  readonly onChanged: (entry: PeerEntry) => void;
+  readonly onLeft: (entry: PeerEntry) => void;
+}
+
+/**
+ * What is said on a link: news, pushed to all other neighbours as soon as they are heard (flooding over the active view), and digests,
+ * by which two catalogs find what a push missed.
+ */
+export class Exchange {
+  readonly #init: ExchangeInit;
+  readonly #catalog: Catalog;
+  readonly #links: LinkTable;
+  readonly #local: LocalEntry;
+  readonly #counters: DiscoveryCounters;
+  #raises = 0;
+  #isRaiseDue = false;
+
+  constructor(init: ExchangeInit) {
+    this.#init = init;
+    this.#catalog = init.catalog;
+    this.#links = init.links;
+    this.#local = init.local;
+    this.#counters = init.counters;
+    init.catalog.setSelf(init.local.signed);
+  }
+
+  /** A new link: who we are, and, from one side, what we have. */
+  open(neighbour: Neighbour): void {
+    this.#links.queue(this.#catalog.selfId, [neighbour]);
+    if (neighbour.link.isInitiator) this.compare(neighbour);
+  }
+
+  /** Begins a comparison; both sides then have all that either had. */
+  compare(neighbour: Neighbour): void {
+    if (!neighbour.isBlocked) this.#sendDigest(neighbour, openDigest(this.#catalog));
+  }
+
+  /** One signed update, on its way to all neighbours at the end of the turn. @throws `too-large` */
+  changeLocal(change: Partial<LocalContent>): void {
+    this.#tellLocal(this.#local.change(this.#init.now().wallMs, change));
+  }
+
+  /** @throws DecodeError */
+  onFrame(from: PeerId, kind: number, payload: Uint8Array): void {
+    if (kind === FRAME.news) this.#onNews(from, decodeNews(payload, this.#catalog.network));
+    else if (kind === FRAME.digest) this.#onDigest(from, decodeDigest(payload));
+    else if (kind === FRAME.want) this.#onWant(from, decodeWant(payload));
+  }
+
+  newsOf(id: PeerId): News | undefined {
+    if (id === this.#catalog.selfId) return { type: "entry", ageMs: 0, signed: this.#local.signed };
+    const record = this.#catalog.record(id);
+    if (record === undefined || record.state === "silenced") return undefined;
+    const silentMs = this.#catalog.ageMs(record, this.#init.now());
+    if (record.state === "departed") return { type: "departure", ageMs: silentMs, departure: record.departure };
+    // A neighbour is alive now.
+    const ageMs = this.#links.get(id) === undefined ? silentMs : 0;
+    return { type: "entry", ageMs, signed: record.signed };
+  }
+
+  #onNews(from: PeerId, list: readonly RawNews[]): void {
+    for (const news of list) {
+      if (news.type === "departure") this.#onDeparture(from, news.departure, news.ageMs);
+      else if (!isKnownForm(news.bytes)) this.#counters.entriesSkipped += 1;
+      else this.#onEntry(from, news);
+    }
+  }
+
+  #onEntry(from: PeerId, news: Extract<RawNews, { type: "entry" }>): void {
+    const { id, version } = peekEntry(news.bytes);
+    if (!this.#catalog.isNews(id, version, news.signature)) {
+      this.#counters.entriesKnown += 1;
+      this.#correct(from, id, version);
+      return;
+    }
+    const signed = decodeSignedEntry(news.bytes, news.signature, this.#catalog.network);
+    this.#counters.entriesVerified += 1;
+    const isPinned = (other: PeerId): boolean => this.#links.get(other) !== undefined;
+    const result = this.#catalog.merge(signed, news.ageMs, this.#init.now(), isPinned);
+    this.#onMerged(from, id, result, signed);
+  }
+
+  #onDeparture(from: PeerId, departure: Departure, ageMs: number): void {
+    const { id, startMs } = departure;
+    if (id === this.#catalog.selfId) {
+      checkDeparture(departure);
+      // An earlier life of ours said goodbye, with a clock ahead of this one's.
+      if (startMs >= this.#local.entry.version.startMs) this.#raise({ startMs, updateMs: Number.MAX_SAFE_INTEGER });
+      return;
+    }
+    const record = this.#catalog.record(id);
+    if (record?.state === "departed" && record.departure.startMs >= startMs) return;
+    const result = this.#catalog.mergeDeparture(checkDeparture(departure), ageMs, this.#init.now());
+    this.#onMerged(from, id, result, undefined);
+  }
+
+  #onMerged(from: PeerId, id: PeerId, result: MergeResult, signed: SignedEntry | undefined): void {
+    if (result.type === "rejected") {
+      this.#counters.entriesRejected += 1;
+      if (result.reason === "self" && signed !== undefined) this.#onConflict(signed);
+      if (result.reason === "clock-drift") {
+        this.#init.logger.debug({ peer: id }, "an entry from a clock that is too far ahead is refused");
+      }
+      return;
+    }
+    const others = this.#links.all().filter((neighbour) => neighbour.id !== from);
+    this.#links.queue(id, others);
+    if (result.type === "new") {
+      if (result.evicted !== undefined) this.#init.onLeft(result.evicted);
+      this.#init.onJoined(result.entry);
+    } else if (result.type === "updated") this.#init.onChanged(result.entry);
+    else if (result.type === "left") this.#init.onLeft(result.entry);
+  }
+
+  /** The sender holds something older than we do. */
+  #correct(from: PeerId, id: PeerId, version: EntryVersion): void {
+    const record = this.#catalog.record(id);
+    const neighbour = this.#links.get(from);
+    if (neighbour === undefined) return;
+    const known = id === this.#catalog.selfId ? this.#local.entry.version : this.#catalog.get(id)?.version;
+    const isBehind = record?.state === "departed" || (known !== undefined && isNewer(known, version));
+    if (!isBehind) return;
+    // The peer itself, restarted with a clock behind, must hear it too: `queue` would leave it out.
+    neighbour.pending.add(id);
+    this.#links.queue(id, []);
+  }
+
+  #onDigest(from: PeerId, ranges: readonly DigestRange[]): void {
+    const neighbour = this.#links.get(from);
+    // A peer that does not take what it asked for gets no more to choose from.
+    if (neighbour === undefined || neighbour.isBlocked) return;
+    this.#counters.digests += 1;
+    const answer = answerDigest(this.#catalog, ranges, this.#init.now());
+    for (const id of answer.give) this.#links.queue(id, [neighbour]);
+    for (let first = 0; first < answer.want.length; first += LIMITS.frameEntriesMax) {
+      neighbour.link.send(FRAME.want, encodeWant(answer.want.slice(first, first + LIMITS.frameEntriesMax)));
+    }
+    this.#sendDigest(neighbour, answer.ranges);
+  }
+
+  #onWant(from: PeerId, ids: readonly PeerId[]): void {
+    const neighbour = this.#links.get(from);
+    if (neighbour === undefined) return;
+    for (const id of ids) this.#links.queue(id, [neighbour]);
+  }
+
+  /** An entry for our id that is newer than ours and not ours. */
+  #onConflict(signed: SignedEntry): void {
+    const { version } = signed.entry;
+    this.#counters.identityConflicts += 1;
+    if (version.startMs > this.#local.entry.version.startMs) {
+      const fields = {
+        peer: this.#catalog.selfId,
+        theirs: signed.entry.addresses,
+        ours: this.#local.entry.addresses,
+      };
+      this.#init.logger.warn(fields, "duplicate identity: another node, or an earlier life of this one, uses our key");
+    }
+    this.#raise(version);
+  }
+
+  /** Ours wins. Two nodes with one key would outbid each other for ever, so each new bid waits longer. */
+  #raise(above: EntryVersion): void {
+    if (this.#isRaiseDue) return;
+    this.#isRaiseDue = true;
+    const delayMs = this.#raises === 0 ? 0 : Math.min(60_000, 1_000 * 2 ** Math.min(10, this.#raises));
+    this.#raises += 1;
+    this.#init.scope.after(delayMs, () => {
+      this.#isRaiseDue = false;
+      this.#tellLocal(this.#local.raiseAbove(above, this.#init.now().wallMs));
+    });
+  }
+
+  #tellLocal(signed: SignedEntry): void {
+    this.#catalog.setSelf(signed);
+    this.#links.queue(this.#catalog.selfId, this.#links.all());
+  }
+
+  #sendDigest(to: Neighbour, ranges: readonly DigestRange[]): void {
+    for (const message of splitRanges(ranges)) to.link.send(FRAME.digest, encodeDigest(message));
+  }
+}
