@@ -1,0 +1,47 @@
+import type { Metric } from "./registry.ts";
+
+function counter(name: string, help: string): Metric {
+  return { name: `mosaik_${name}`, kind: "counter", help };
+}
+function gauge(name: string, help: string): Metric {
+  return { name: `mosaik_${name}`, kind: "gauge", help };
+}
+
+/** What a network measures. Those of groups carry the label `group`. Names are stable: dashboards depend on them. */
+export const METRICS = {
+  connectionsOpened: counter(
+    "network_connections_opened",
+    "Connections that completed their handshake, dialled or accepted.",
+  ),
+  egressBytes: counter("network_egress_bytes", "Bytes written to peers."),
+  ingressBytes: counter("network_ingress_bytes", "Bytes read from peers."),
+  linksOpen: gauge("network_links_open", "Links that are open now."),
+  linksRefused: counter(
+    "network_links_refused",
+    "Links that ended before they were agreed on: proof, version, network.",
+  ),
+  framesRefused: counter("network_frames_refused", "Frames of peers that could not be decoded; each closed its link."),
+  dialsFailed: counter("network_dials_failed", "Dials that did not lead to a link."),
+
+  catalogSize: gauge("discovery_catalog_size", "Peers in the catalog, this one included."),
+  gossipNeighbors: gauge("discovery_gossip_neighbors", "Peers that discovery has a link with."),
+  peersDiscovered: counter("discovery_peers_discovered", "Peers that entered the catalog."),
+  peersUpdated: counter("discovery_peers_updated", "Newer entries of known peers."),
+  peersDeparted: counter("discovery_peers_departed", "Peers that left, or were removed after long silence."),
+  catalogSyncs: counter("discovery_catalog_syncs", "Exchanges of the catalog that completed."),
+  entriesRefused: counter("discovery_entries_refused", "Entries of peers that were not valid."),
+
+  groupsActive: gauge("groups_active", "Groups that this node is in."),
+  elections: counter("groups_raft_elections", "Elections that this member stood for."),
+  leaderChanges: counter("groups_raft_leader_changes", "Leaders that this member saw come."),
+  committed: gauge("groups_raft_committed", "Last log index that this member knows to be committed."),
+  position: gauge("groups_position", "Commands that this member applied."),
+  voters: gauge("groups_raft_committee_voters", "Voters in the group."),
+  nonVoters: gauge("groups_raft_committee_non_voters", "Members that follow without a vote."),
+  committeeSize: gauge("groups_raft_committee_size", "Members in sight, this one included."),
+  bondsActive: gauge("groups_bonds_active", "Members that this one has a bond with."),
+  bondBytesSent: counter("groups_bonds_bytes_sent", "Bytes of frames sent on bonds."),
+  bondBytesReceived: counter("groups_bonds_bytes_received", "Bytes of frames received on bonds."),
+  bondMessagesSent: counter("groups_bonds_messages_sent", "Frames sent on bonds."),
+  bondMessagesReceived: counter("groups_bonds_messages_received", "Frames received on bonds."),
+} as const satisfies Readonly<Record<string, Metric>>;
