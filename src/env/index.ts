@@ -25,5 +25,7 @@ export { type Logger, silentLogger } from "./logger.ts";
 export { realEnv } from "./real.ts";
 export { Scope } from "./scope.ts";
 export { type Subscription, type SubscriptionInit, SubscriptionQueue } from "./subscription.ts";
-export { outsideWindow, SimulationError, VirtualNode, VirtualWorld, type VirtualWorldOptions } from "./virtual.ts";
+export { SimulationError, VirtualWorld, type VirtualWorldOptions } from "./virtual.ts";
+export type { VirtualNode } from "./virtual-node.ts";
+export { EventQueue, type VirtualEvent } from "./virtual-queue.ts";
 export { SeededRandom } from "./virtual-random.ts";
