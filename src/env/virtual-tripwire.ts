@@ -1,4 +1,5 @@
 import { type AsyncHook, createHook } from "node:async_hooks";
+import { clearTimeout, setTimeout } from "node:timers";
 
 /** A simulation while one of its events runs. */
 export interface Watched {
@@ -131,12 +132,10 @@ function watchTimer(name: string): (original: Callable) => unknown {
 }
 
 function clearedTimer(): NodeJS.Timeout {
-  const timer = realSetTimeout(() => {}, 0x7fff_ffff);
+  const timer = setTimeout(() => {}, 0x7fff_ffff);
   clearTimeout(timer);
   return timer;
 }
-
-const realSetTimeout = setTimeout;
 
 function watchDate(original: Callable): unknown {
   return new Proxy(original, {
@@ -152,20 +151,20 @@ function watchDate(original: Callable): unknown {
 }
 
 const POISONS: readonly Poison[] = [
-  poison(Date, "now", watch("Date.now")),
+  poison(globalThis.Date, "now", watch("Date.now")),
   poison(globalThis, "Date", watchDate),
-  poison(performance, "now", watch("performance.now")),
+  poison(globalThis.performance, "now", watch("performance.now")),
   poison(process, "uptime", watch("process.uptime")),
   poison(process.hrtime, "bigint", watch("process.hrtime.bigint")),
-  poison(Math, "random", watch("Math.random")),
+  poison(globalThis.Math, "random", watch("Math.random")),
   // Their last bits differ between machines and versions of V8.
-  poison(Math, "log", watch("Math.log")),
-  poison(Math, "exp", watch("Math.exp")),
-  poison(Math, "pow", watch("Math.pow")),
+  poison(globalThis.Math, "log", watch("Math.log")),
+  poison(globalThis.Math, "exp", watch("Math.exp")),
+  poison(globalThis.Math, "pow", watch("Math.pow")),
   poison(globalThis, "setTimeout", watchTimer("setTimeout")),
   poison(globalThis, "setInterval", watchTimer("setInterval")),
   poison(globalThis, "setImmediate", watchTimer("setImmediate")),
-  poison(crypto, "getRandomValues", watch("crypto.getRandomValues")),
-  poison(crypto, "randomUUID", watch("crypto.randomUUID")),
-  poison(String.prototype, "localeCompare", watch("String.prototype.localeCompare")),
+  poison(globalThis.crypto, "getRandomValues", watch("crypto.getRandomValues")),
+  poison(globalThis.crypto, "randomUUID", watch("crypto.randomUUID")),
+  poison(globalThis.String.prototype, "localeCompare", watch("String.prototype.localeCompare")),
 ];

@@ -1,6 +1,7 @@
 import { assert } from "./assert.ts";
-import type { Clock, Env, Timer } from "./env.ts";
-import { EventQueue, type VirtualEvent } from "./virtual-queue.ts";
+import type { Env, Timer } from "./env.ts";
+import { type NodeEvent as Event, type NodeJob as Job, type NodeHost, VirtualNode } from "./virtual-node.ts";
+import { EventQueue } from "./virtual-queue.ts";
 import { SeededRandom } from "./virtual-random.ts";
 import {
   armTripwire,
@@ -8,12 +9,9 @@ import {
   disarmTripwire,
   enterWindow,
   leaveWindow,
-  outsideWindow,
   type Watched,
 } from "./virtual-tripwire.ts";
 
-/** 2026-01-01T00:00:00Z: where every simulation begins. */
-const EPOCH_MS = 1_767_225_600_000;
 const MILLION = 1_000_000;
 /** Macrotasks asked for at once: a round through the event loop costs more than an event. */
 const TURNS_PER_BATCH = 64;
@@ -39,30 +37,13 @@ export interface VirtualWorldOptions {
   readonly onEvent?: ((timeUs: number, node: string, label: string) => void) | undefined;
 }
 
-interface Event extends VirtualEvent {
-  readonly node: VirtualNode;
-  /** The node's life that this belongs to. */
-  readonly life: number;
-  readonly label: string;
-  /** Undefined: cancelled. */
-  run: (() => void) | undefined;
-}
-
-interface Job {
-  readonly node: VirtualNode;
-  readonly life: number;
-  readonly work: () => Promise<unknown>;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (cause: unknown) => void;
-}
-
 /**
  * A world of its own: virtual time in whole microseconds, seeded randomness, and any number of nodes that can be paused and crashed.
  *
  * One event runs in each macrotask, so that all its microtasks and ticks are over before the next one begins. Time moves only from
  * event to event. Several worlds may run in one process, interleaved; each gives the same history as alone.
  */
-export class VirtualWorld implements Watched {
+export class VirtualWorld implements Watched, NodeHost {
   readonly random: SeededRandom;
   readonly #queue = new EventQueue<Event>();
   readonly #nodes = new Map<string, VirtualNode>();
@@ -159,7 +140,7 @@ export class VirtualWorld implements Watched {
     return result.value;
   }
 
-  /** @internal for `VirtualNode`, and for networks and disks that count in microseconds. */
+  /** An event of a node, by the world's clock. For what the simulator itself does; nodes have `env.after`. */
   schedule(delayUs: number, node: VirtualNode, label: string, run: () => void): Timer {
     assert(Number.isSafeInteger(delayUs) && delayUs >= 0, "a delay is a whole number of microseconds");
     const event: Event = {
@@ -273,121 +254,3 @@ export class VirtualWorld implements Watched {
     });
   }
 }
-
-/** One node of a world, through all its lives. */
-export class VirtualNode {
-  readonly name: string;
-  readonly #world: VirtualWorld;
-  readonly #random: SeededRandom;
-  readonly #held: Event[] = [];
-  #life = 0;
-  #env: Env;
-  #isPaused = false;
-  #wallOffsetMs = 0;
-  /** The node's own clock runs this much faster than the world's, since `#rateSinceUs`. */
-  #driftPpm = 0;
-  #rateSinceUs = 0;
-  #localAtRateUs = 0;
-
-  /** @internal Use `VirtualWorld.node`. */
-  constructor(world: VirtualWorld, name: string, random: SeededRandom) {
-    this.#world = world;
-    this.name = name;
-    this.#random = random;
-    this.#env = this.#makeEnv();
-  }
-
-  /** Counts lives; timers and results of an earlier one never come. */
-  get life(): number {
-    return this.#life;
-  }
-  get env(): Env {
-    return this.#env;
-  }
-  get isPaused(): boolean {
-    return this.#isPaused;
-  }
-
-  /** The process dies: nothing of this life runs again. The next life begins with a fresh environment, at `env`. */
-  crash(): Env {
-    this.#life++;
-    this.#isPaused = false;
-    this.#held.length = 0;
-    this.#env = this.#makeEnv();
-    return this.#env;
-  }
-
-  /** Stops as by SIGSTOP: clocks go on, timers and input wait until `resume`. */
-  pause(): void {
-    this.#isPaused = true;
-  }
-
-  resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    const held = this.#held.splice(0);
-    for (const event of held) {
-      // The old event is asked again when its turn comes: it may be cancelled until then.
-      if (event.run !== undefined) this.#world.schedule(0, this, event.label, () => event.run?.());
-    }
-  }
-
-  /** Moves the wall clock, as an operator or NTP does. Monotonic time and timers do not notice. */
-  jumpWallClock(byMs: number): void {
-    assert(Number.isSafeInteger(byMs), "a wall clock jumps by whole milliseconds");
-    this.#wallOffsetMs += byMs;
-  }
-
-  /** From now on this node's clocks and timers run faster (or slower) by so many parts in a million. */
-  setDrift(partsPerMillion: number): void {
-    assert(Number.isInteger(partsPerMillion) && Math.abs(partsPerMillion) < MILLION / 2, "a drift is below one half");
-    this.#localAtRateUs = this.#localUs();
-    this.#rateSinceUs = this.#world.nowUs;
-    this.#driftPpm = partsPerMillion;
-  }
-
-  /** @internal True if the node is paused, and keeps the event for later. */
-  hold(event: Event): boolean {
-    if (this.#isPaused) this.#held.push(event);
-    return this.#isPaused;
-  }
-
-  #makeEnv(): Env {
-    const life = this.#life;
-    const clock: Clock = {
-      wallMs: () => EPOCH_MS + Math.floor(this.#localUs() / 1000) + this.#wallOffsetMs,
-      monotonicUs: () => this.#localUs(),
-    };
-    return {
-      clock,
-      random: this.#random.fork(`life/${life}`),
-      after: (delayMs, callback) => {
-        if (life !== this.#life) return { cancel: () => {} };
-        return this.#world.schedule(this.#worldDelayUs(delayMs), this, "timer", callback);
-      },
-      compute: <T>(work: () => Promise<T>) =>
-        new Promise<T>((resolve, reject) => {
-          if (life === this.#life)
-            this.#world.submit({ node: this, life, work, resolve: resolve as (value: unknown) => void, reject });
-        }),
-    };
-  }
-
-  #localUs(): number {
-    return this.#localAtRateUs + this.#scale(this.#world.nowUs - this.#rateSinceUs);
-  }
-
-  #scale(worldUs: number): number {
-    return worldUs + Math.floor((worldUs * this.#driftPpm) / MILLION);
-  }
-
-  /** The least world time in which this node's clock moves by `delayMs`. */
-  #worldDelayUs(delayMs: number): number {
-    const localUs = Math.max(0, Math.ceil(delayMs * 1000));
-    assert(Number.isSafeInteger(localUs), "a delay is a finite number of milliseconds");
-    return this.#driftPpm === 0 ? localUs : Math.ceil((localUs * MILLION) / (MILLION + this.#driftPpm));
-  }
-}
-
-/** For a simulator's own needs (files, reports) in the middle of a story. */
-export { outsideWindow };

@@ -1,0 +1,182 @@
+import { badOption, type Env, LIMITS, type MosaikError, mosaikError } from "../env/index.ts";
+import type { MachineRuntime } from "./machine/index.ts";
+import type { Member } from "./member.ts";
+import type { AppliedBatch } from "./replica.ts";
+import type { Consistency, Deadline } from "./types.ts";
+
+/** The edge where promises begin: turns calls of a group's user into submissions and reads, and their outcomes into values and errors. */
+export class Calls {
+  readonly #env: Env;
+  readonly #member: Member;
+  readonly #runtime: MachineRuntime;
+  readonly #timeoutMs: number;
+
+  constructor(options: { env: Env; member: Member; runtime: MachineRuntime; timeoutMs: number }) {
+    this.#env = options.env;
+    this.#member = options.member;
+    this.#runtime = options.runtime;
+    this.#timeoutMs = options.timeoutMs;
+  }
+
+  async execute(command: unknown, options: Deadline): Promise<{ position: number; result: unknown }> {
+    const batch = await this.#submit([command], options);
+    return { position: batch.position, result: resultsOf(batch)[0] };
+  }
+
+  async executeMany(commands: readonly unknown[], options: Deadline): Promise<{ position: number; result: unknown[] }> {
+    if (commands.length === 0) return { position: this.#member.position, result: [] };
+    const batch = await this.#submit(commands, options);
+    return { position: batch.position, result: resultsOf(batch) };
+  }
+
+  async feed(commands: readonly unknown[], options: Deadline): Promise<{ position: number; result: undefined }> {
+    if (commands.length === 0) return { position: this.#member.position, result: undefined };
+    const { position } = await this.#submit(commands, options);
+    return { position, result: undefined };
+  }
+
+  async query(
+    query: unknown,
+    consistency: Consistency,
+    options: Deadline,
+  ): Promise<{ position: number; result: unknown }> {
+    options.signal?.throwIfAborted();
+    this.#assertAlive();
+    if (consistency === "strong") await this.#confirmed(options);
+    else if (consistency !== "weak") await this.#reached(consistency.atLeast, options);
+    this.#assertAlive();
+    const replica = this.#member.life?.replica;
+    if (replica === undefined) throw this.#offline("this member has no state yet");
+    return { position: replica.position, result: replica.query(query) };
+  }
+
+  #submit(values: readonly unknown[], options: Deadline): Promise<AppliedBatch> {
+    return new Promise((resolve, reject) => {
+      const { signal } = options;
+      signal?.throwIfAborted();
+      this.#assertAlive();
+      const onAbort = (): void => giveUp(signal?.reason);
+      const settle = (): void => signal?.removeEventListener("abort", onAbort);
+      const giveUp = this.#member.proposer.submit({
+        commands: this.#encode(values),
+        values,
+        deadlineUs: this.#deadlineUs(options),
+        onApplied: (batch) => {
+          settle();
+          resolve(batch);
+        },
+        onFailed: (error) => {
+          settle();
+          // An abort of what was never sent is the caller's own doing; of what was sent, it is news.
+          reject(signal?.aborted === true && error.outcome === "not-applied" ? signal.reason : error);
+        },
+      });
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#member.onDemand();
+    });
+  }
+
+  #encode(values: readonly unknown[]): Uint8Array[] {
+    const rejected = { rejected: values };
+    if (values.length > LIMITS.batchCommandsMax) {
+      throw tooLarge(`a batch has at most ${LIMITS.batchCommandsMax} commands`, values);
+    }
+    let bytes = 0;
+    const commands = values.map((value) => {
+      const command = this.#runtime.encodeCommand(value);
+      bytes += command.length + 4;
+      return command;
+    });
+    if (bytes > LIMITS.batchBytesMax)
+      throw tooLarge(`a batch has at most ${LIMITS.batchBytesMax} bytes`, rejected.rejected);
+    return commands;
+  }
+
+  #confirmed({ signal, timeoutMs }: Deadline): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => signal?.removeEventListener("abort", onAbort);
+      const waiter = {
+        deadlineUs: this.#deadlineUs({ timeoutMs }),
+        onReady: () => {
+          settle();
+          resolve();
+        },
+        onFailed: (error: MosaikError) => {
+          settle();
+          reject(error);
+        },
+      };
+      const onAbort = (): void => {
+        if (this.#member.reads.remove(waiter)) reject(signal?.reason);
+      };
+      this.#member.reads.add(waiter);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#member.onDemand();
+    });
+  }
+
+  async #reached(position: number, { signal, timeoutMs }: Deadline): Promise<void> {
+    if (!Number.isSafeInteger(position) || position < 0) throw badOption("consistency", "needs a position from 0 on");
+    if (this.#member.position >= position) return;
+    const deadline = new AbortController();
+    const either = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
+    const timer = this.#env.after(this.#timeoutOf(timeoutMs), () => {
+      deadline.abort(this.#offline(`position ${position} was not reached before the deadline`));
+    });
+    try {
+      await this.#member.conditions.until(() => (this.#member.position >= position ? true : undefined), either);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #deadlineUs({ timeoutMs }: Deadline): number {
+    return this.#env.clock.monotonicUs() + this.#timeoutOf(timeoutMs) * 1_000;
+  }
+
+  #timeoutOf(timeoutMs: number | undefined): number {
+    return timeoutMs === undefined ? this.#timeoutMs : checkTimeout(timeoutMs);
+  }
+
+  #assertAlive(): void {
+    if (this.#member.failure !== undefined) throw this.#member.failure;
+    if (this.#member.state === "closed") throw mosaikError("closed", "the group is closed", { outcome: "not-applied" });
+  }
+
+  #offline(message: string): MosaikError {
+    return mosaikError("group-offline", message, {
+      outcome: "not-applied",
+      details: { state: this.#member.state },
+      hidden: { rejected: [] },
+    });
+  }
+}
+
+/** @throws `bad-option` */
+export function checkTimeout(timeoutMs: unknown): number {
+  if (typeof timeoutMs !== "number" || !(timeoutMs > 0) || timeoutMs > 2 ** 31) {
+    throw badOption("timeoutMs", "must be a positive number of milliseconds below 2^31");
+  }
+  return timeoutMs;
+}
+
+function resultsOf({ outcomes, position }: AppliedBatch): unknown[] {
+  return outcomes.map((outcome) => {
+    if (outcome.type === "applied") return outcome.result;
+    const { reason, data } = outcome.rejection;
+    // Of several side by side the others were applied, so only a lone one is known to be without effect.
+    throw mosaikError("command-rejected", `the machine rejected the command at position ${position}: ${reason}`, {
+      outcome: outcomes.length === 1 ? "not-applied" : "applied",
+      details: { reason },
+      hidden: { data },
+    });
+  });
+}
+
+function tooLarge(message: string, values: readonly unknown[]): MosaikError {
+  return mosaikError("too-large", message, {
+    outcome: "not-applied",
+    details: { bytesMax: LIMITS.batchBytesMax },
+    hidden: { rejected: values },
+  });
+}

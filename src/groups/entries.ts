@@ -1,0 +1,116 @@
+import { LIMITS } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
+import type { Entry, MemberId } from "../raft/index.ts";
+import type { IncarnationId, StoreId } from "../storage/index.ts";
+import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
+import { memberId, peerOf, storeOf } from "./status.ts";
+
+// What `Entry.kind` means in a group; 0 is Raft's no-op. Published numbers: they are on disks and on the wire.
+export const ENTRY_GENESIS = 1;
+export const ENTRY_OPEN = 2;
+export const ENTRY_SESSION = 3;
+export const ENTRY_COMMANDS = 4;
+
+const FORMAT = 1;
+const SESSION_KEY_BYTES = 16;
+
+/** Entry 1 of every log: who the group is, for this life of it. */
+export interface Genesis {
+  readonly incarnation: IncarnationId;
+  /** The founder's wall clock; from then on the group's clock runs by itself. */
+  readonly timeMs: number;
+  readonly voters: readonly MemberId[];
+}
+
+/** Commands of one session, side by side: one entry, so all or none are committed. */
+export interface CommandBatch {
+  readonly session: number;
+  /** 1, 2, 3, … in the session. */
+  readonly number: number;
+  /** The group's clock, as the leader stamped it. */
+  readonly timeMs: number;
+  /** Encoded by the machine's codec. Never empty. */
+  readonly commands: readonly Uint8Array[];
+}
+
+const writer = new ByteWriter(1024);
+
+export function encodeGenesis(genesis: Genesis): Uint8Array {
+  writer.u8(FORMAT).id(genesis.incarnation).varint(genesis.timeMs).varint(genesis.voters.length);
+  for (const voter of genesis.voters) writer.id(peerOf(voter)).id(storeOf(voter));
+  return writer.finish();
+}
+
+/** @throws DecodeError */
+export function decodeGenesis(bytes: Uint8Array): Genesis {
+  const reader = open(bytes);
+  const incarnation = reader.id() as IncarnationId;
+  const timeMs = reader.varint();
+  const count = reader.count(LIMITS.votersMax, 64);
+  const voters: MemberId[] = [];
+  for (let i = 0; i < count; i++) voters.push(memberId(reader.id() as PeerId, reader.id() as StoreId));
+  reader.end();
+  if (count === 0 || new Set(voters.map(peerOf)).size !== count)
+    throw new DecodeError("a genesis needs voters, each once");
+  return { incarnation, timeMs, voters };
+}
+
+/** The voters that an entry puts in force, for `RaftOptions.votersOf`. */
+export function votersOf(entry: Entry): readonly MemberId[] | undefined {
+  return entry.kind === ENTRY_GENESIS ? decodeGenesis(entry.data).voters : undefined;
+}
+
+export function encodeOpen(): Uint8Array {
+  return Uint8Array.of(FORMAT);
+}
+
+/** @param key - 32 hex digits */
+export function encodeSession(key: string): Uint8Array {
+  return writer.u8(FORMAT).fixed(Buffer.from(key, "hex")).finish();
+}
+
+/** @throws DecodeError */
+export function decodeSession(bytes: Uint8Array): string {
+  const reader = open(bytes);
+  const key = Buffer.from(reader.fixed(SESSION_KEY_BYTES)).toString("hex");
+  reader.end();
+  return key;
+}
+
+export function encodeCommands(batch: CommandBatch): Uint8Array {
+  writer.u8(FORMAT).varint(batch.session).varint(batch.number).varint(batch.timeMs).varint(batch.commands.length);
+  for (const command of batch.commands) writer.bytes(command);
+  return writer.finish();
+}
+
+/** The commands are views of `bytes`. @throws DecodeError */
+export function decodeCommands(bytes: Uint8Array): CommandBatch {
+  const reader = open(bytes);
+  const session = reader.varint();
+  const number = reader.varint();
+  const timeMs = reader.varint();
+  const commands = decodeCommandList(reader);
+  reader.end();
+  return { session, number, timeMs, commands };
+}
+
+/** Shared with the frame that carries commands to the leader. */
+export function decodeCommandList(reader: ByteReader): Uint8Array[] {
+  const count = reader.count(LIMITS.batchCommandsMax);
+  if (count === 0) throw new DecodeError("a batch without commands");
+  const commands: Uint8Array[] = [];
+  for (let i = 0; i < count; i++) commands.push(reader.bytes(LIMITS.commandBytesMax));
+  return commands;
+}
+
+/** True for a kind that this version knows. */
+export function isKnownKind(kind: number): boolean {
+  return kind >= 0 && kind <= ENTRY_COMMANDS;
+}
+
+function open(bytes: Uint8Array): ByteReader {
+  const reader = new ByteReader(bytes);
+  const format = reader.u8();
+  if (format !== FORMAT) throw new DecodeError(`an entry of format ${format}`);
+  return reader;
+}

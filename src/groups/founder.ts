@@ -1,0 +1,243 @@
+import type { PeerDirectory } from "../discovery/index.ts";
+import { mosaikError, type Timer } from "../env/index.ts";
+import { UniqueId } from "../identity/index.ts";
+import type { Entry, MemberId } from "../raft/index.ts";
+import type { IncarnationId, Storage, StorageWrite } from "../storage/index.ts";
+import { DecodeError } from "../wire/index.ts";
+import type { Bond } from "./bond.ts";
+import { decodeGenesis, ENTRY_GENESIS, encodeGenesis } from "./entries.ts";
+import { decideFounding, type FoundingStep, type Seen, shouldSetAside } from "./founding.ts";
+import { Life, type LifeContext } from "./life.ts";
+import { type MemberStatus, memberId } from "./status.ts";
+
+/** A founder waits this long for each lower id that it sees; a lone one, once. */
+const BOOTSTRAP_DELAY_MS = 1_000;
+/** A provisional incarnation that does not open, or has no leader, is given up after this. */
+const ABANDON_AFTER_MS = 10_000;
+/** Of the genesis: every term that is voted on comes later. */
+const GENESIS_TERM = 1;
+
+export interface FounderOptions {
+  readonly context: LifeContext;
+  readonly directory: PeerDirectory;
+  readonly expect: number | undefined;
+  readonly status: () => MemberStatus;
+  readonly openStorage: () => Promise<Storage>;
+  readonly begin: (life: Life) => void;
+  /** The life ended; this is the new, free store. */
+  readonly end: (storage: Storage) => void;
+  readonly onFailure: (cause: unknown) => void;
+}
+
+/**
+ * Binds a free store to an incarnation: founds one, accepts a genesis that names it, or follows one that is open. Sets a provisional store aside
+ * when it leads nowhere. The rules are in `founding.ts`; here are their timers and writes.
+ *
+ * Invariant: a store is bound durably before anything is answered in its incarnation's name, and never bound twice.
+ */
+export class Founder {
+  readonly #o: FounderOptions;
+  #storage: Storage | undefined;
+  #life: Life | undefined;
+  /** A write that binds or sets aside is under way. */
+  #isBusy = false;
+  #foundedHere = false;
+  #hasCampaigned = false;
+  #foundingSinceUs: number | undefined;
+  #timer: Timer | undefined;
+  #boundUs = 0;
+  #leaderSeenUs = 0;
+
+  constructor(options: FounderOptions) {
+    this.#o = options;
+  }
+
+  /** Takes up the life that the store holds, or begins to look for one. */
+  async start(storage: Storage): Promise<void> {
+    this.#storage = storage;
+    if (storage.incarnation === undefined) return this.evaluate();
+    const entries = await storage.getRange(1, storage.last.index);
+    this.#beginLife(storage.incarnation, entries);
+  }
+
+  /** Something that the rules look at may have changed. */
+  evaluate(): void {
+    if (this.#storage === undefined || this.#isBusy || this.#o.context.scope.isClosed) return;
+    if (this.#life !== undefined) this.#reviewProvisional(this.#life);
+    else this.#take(this.#decide());
+  }
+
+  /** Cheap: called at every step of the life. */
+  onChange(): void {
+    const life = this.#life;
+    if (life === undefined || life.replica.isOpen) return;
+    if (life.leader !== undefined) this.#leaderSeenUs = this.#nowUs();
+    if (life.isLeader && life.voters.length === 1 && this.#hasCompany()) life.wantOpen();
+  }
+
+  onBondChange(bond: Bond): void {
+    const life = this.#life;
+    if (life?.voter !== undefined && !life.replica.isOpen) {
+      const genesis = life.voter.raft.entry(1);
+      const isNamed = life.voters.includes(bond.member) && bond.status.role === "free";
+      if (isNamed && genesis !== undefined) bond.send({ type: "genesis", entry: genesis });
+      this.#campaignWhenAllHold(life);
+    }
+    this.evaluate();
+  }
+
+  /** @throws DecodeError */
+  onGenesis(entry: Entry): void {
+    if (entry.kind !== ENTRY_GENESIS || entry.term !== GENESIS_TERM) throw new DecodeError("a genesis that is none");
+    const { incarnation, voters } = decodeGenesis(entry.data);
+    const storage = this.#storage;
+    if (storage === undefined || this.#life !== undefined || this.#isBusy || this.#o.expect === undefined) return;
+    if (!voters.includes(memberId(this.#o.context.selfId, storage.storeId))) return;
+    this.#foundedHere = false;
+    this.#bind(storage, incarnation, [entry]);
+  }
+
+  /** The leader of our provisional incarnation gives it up. @throws nothing: a wrong word is ignored */
+  onDissolve(bond: Bond, incarnation: IncarnationId): void {
+    const life = this.#life;
+    if (life === undefined || life.incarnation !== incarnation || life.isOpen || life.leader !== bond.peer) return;
+    if (!this.#isBusy) this.#setAside(life, "its leader dissolved the incarnation before it opened");
+  }
+
+  #decide(): FoundingStep {
+    const { bonds } = this.#o.context;
+    return decideFounding({
+      self: this.#self(),
+      expect: this.#o.expect,
+      others: this.#others(),
+      isSurroundingsKnown: this.#o.directory.isBootstrapped && bonds.areAllTried,
+    });
+  }
+
+  #take(step: FoundingStep): void {
+    this.#timer?.cancel();
+    if (step.type !== "found") this.#foundingSinceUs = undefined;
+    if (step.type === "wait" || this.#storage === undefined) return;
+    if (step.type === "follow") return this.#bind(this.#storage, step.incarnation, []);
+    this.#foundingSinceUs ??= this.#nowUs();
+    const leftMs = step.afterDelays * BOOTSTRAP_DELAY_MS - (this.#nowUs() - this.#foundingSinceUs) / 1_000;
+    if (leftMs > 0) this.#timer = this.#o.context.scope.after(leftMs, () => this.evaluate());
+    else this.#found(this.#storage, step.voters);
+  }
+
+  #found(storage: Storage, voters: readonly MemberId[]): void {
+    const { env } = this.#o.context;
+    const incarnation = UniqueId.fromBytes(env.random.bytes(32)) as IncarnationId;
+    const data = encodeGenesis({ incarnation, timeMs: env.clock.wallMs(), voters });
+    this.#foundedHere = true;
+    this.#bind(storage, incarnation, [{ index: 1, term: GENESIS_TERM, kind: ENTRY_GENESIS, data }]);
+  }
+
+  /** Durable first, then alive. */
+  #bind(storage: Storage, incarnation: IncarnationId, entries: readonly Entry[]): void {
+    const change: StorageWrite = { incarnation, entries, hardState: { term: GENESIS_TERM, votedFor: undefined } };
+    this.#busy(async () => {
+      await storage.write(change);
+      this.#beginLife(incarnation, entries);
+    });
+  }
+
+  #beginLife(incarnation: IncarnationId, entries: readonly Entry[]): void {
+    const storage = this.#storage;
+    if (storage === undefined || this.#o.context.scope.isClosed) return;
+    this.#boundUs = this.#nowUs();
+    this.#leaderSeenUs = this.#boundUs;
+    this.#foundingSinceUs = undefined;
+    this.#hasCampaigned = false;
+    this.#timer?.cancel();
+    this.#life = new Life(this.#o.context, { storage, incarnation, hardState: storage.hardState, entries });
+    this.#o.begin(this.#life);
+    this.#campaignWhenAllHold(this.#life);
+    for (const bond of this.#o.context.bonds.all) this.onBondChange(bond);
+  }
+
+  /** A new group needs no election timeout: its founder asks as soon as everybody can answer. */
+  #campaignWhenAllHold(life: Life): void {
+    if (!this.#foundedHere || this.#hasCampaigned || life.voter === undefined || life.leader !== undefined) return;
+    const holders = this.#others().filter(
+      ({ status }) => status.incarnation === life.incarnation && status.role === "voter",
+    );
+    if (holders.length + 1 < life.voters.length) return;
+    this.#hasCampaigned = true;
+    life.voter.campaign();
+  }
+
+  #reviewProvisional(life: Life): void {
+    if (life.isOpen || life.voter === undefined) return;
+    const sinceUs = life.isLeader ? this.#boundUs : this.#leaderSeenUs;
+    const isOver = shouldSetAside({
+      incarnation: life.incarnation,
+      voters: life.voters,
+      expect: this.#o.expect ?? life.voters.length,
+      self: this.#self(),
+      others: this.#others(),
+      isLeader: life.isLeader,
+      hasLeader: life.leader !== undefined,
+      isPatienceOver: this.#nowUs() - sinceUs > ABANDON_AFTER_MS * 1_000,
+    });
+    if (!isOver) return;
+    if (life.isLeader) {
+      for (const bond of this.#o.context.bonds.all) {
+        if (bond.status.incarnation === life.incarnation)
+          bond.send({ type: "dissolve", incarnation: life.incarnation });
+      }
+    }
+    this.#setAside(life, "it did not open in time");
+  }
+
+  #setAside(life: Life, reason: string): void {
+    const { logger, probe, selfId, groupId } = this.#o.context;
+    logger.info(
+      { group: UniqueId.short(groupId), incarnation: UniqueId.short(life.incarnation), reason },
+      "a provisional store was set aside",
+    );
+    life.stop();
+    probe?.onSetAside({ peer: selfId, group: groupId, member: life.self, incarnation: life.incarnation });
+    this.#busy(async () => {
+      await life.storage.setAside(reason);
+      const storage = await this.#o.openStorage();
+      if (storage.incarnation !== undefined)
+        throw mosaikError("storage-failed", "a new store is not free", { details: { path: UniqueId.short(groupId) } });
+      this.#storage = storage;
+      this.#life = undefined;
+      this.#foundedHere = false;
+      this.#o.end(storage);
+    });
+  }
+
+  /** One write at a time; a failure stops the member. */
+  #busy(work: () => Promise<void>): void {
+    this.#isBusy = true;
+    this.#o.context.scope.spawn(async () => {
+      try {
+        await work();
+      } catch (cause) {
+        return this.#o.onFailure(cause);
+      } finally {
+        this.#isBusy = false;
+      }
+      this.evaluate();
+    });
+  }
+
+  #hasCompany(): boolean {
+    return this.#others().some(({ status }) => status.role === "free");
+  }
+
+  #self(): Seen {
+    return { peer: this.#o.context.selfId, status: this.#o.status() };
+  }
+
+  #others(): Seen[] {
+    return this.#o.context.bonds.all.map(({ peer, status }) => ({ peer, status }));
+  }
+
+  #nowUs(): number {
+    return this.#o.context.env.clock.monotonicUs();
+  }
+}

@@ -1,0 +1,251 @@
+import { LIMITS } from "../env/index.ts";
+import type { PeerId, UniqueId } from "../identity/index.ts";
+import type { Entry, Index, LogPosition, Message } from "../raft/index.ts";
+import type { IncarnationId, StoreId } from "../storage/index.ts";
+import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
+import { decodeCommandList } from "./entries.ts";
+import { readEntries, readMessage, readPosition, writeEntries, writeMessage, writePosition } from "./raft-codec.ts";
+import type { MemberRole, MemberStatus } from "./status.ts";
+
+/** Frames on a bond. Published numbers; `docs/design/groups.md` has the table. */
+export const FRAME = {
+  status: 16,
+  genesis: 17,
+  raft: 18,
+  openSession: 19,
+  commands: 20,
+  commandsRefused: 21,
+  read: 22,
+  readReply: 23,
+  fetch: 24,
+  entries: 25,
+  dissolve: 26,
+} as const;
+
+const HELLO_FORMAT = 1;
+const PROOF_BYTES = 32;
+const BINDING_BYTES = 8;
+const ROLES: readonly MemberRole[] = ["free", "voter", "reader"];
+const FLAG = { open: 1, eligible: 2, serving: 4 } as const;
+
+/** Opens a bond: which group, that the sender may be in it, and what it is. */
+export interface BondHello {
+  readonly group: UniqueId;
+  /** Of the group's own secret; empty if it has none. */
+  readonly proof: Uint8Array;
+  readonly machine: { readonly name: string; readonly version: number; readonly codec: string };
+  readonly status: MemberStatus;
+}
+
+/** A batch on its way to the leader. */
+export interface NumberedBatch {
+  readonly number: number;
+  readonly commands: readonly Uint8Array[];
+}
+
+export type BondFrame =
+  | { readonly type: "status"; readonly status: MemberStatus }
+  /** To a free member that is named: entry 1. */
+  | { readonly type: "genesis"; readonly entry: Entry }
+  /** `binding` names sender, receiver and incarnation. */
+  | { readonly type: "raft"; readonly binding: Uint8Array; readonly messages: readonly Message[] }
+  | { readonly type: "open-session"; readonly key: string }
+  | { readonly type: "commands"; readonly session: Index; readonly batches: readonly NumberedBatch[] }
+  /** Resend from `expected` on; 0: the session is unknown. */
+  | { readonly type: "commands-refused"; readonly session: Index; readonly expected: number }
+  | { readonly type: "read"; readonly request: number }
+  /** `index` undefined: ask again, elsewhere or later. */
+  | { readonly type: "read-reply"; readonly request: number; readonly index: Index | undefined }
+  /** Committed entries after `after`, please, as soon as there are any. */
+  | { readonly type: "fetch"; readonly incarnation: IncarnationId; readonly after: LogPosition }
+  | {
+      readonly type: "entries";
+      readonly incarnation: IncarnationId;
+      readonly prev: LogPosition;
+      readonly entries: readonly Entry[];
+      /** The sender's commit index; it may be beyond the entries. */
+      readonly commit: Index;
+    }
+  /** By the leader of a provisional incarnation that gives up. */
+  | { readonly type: "dissolve"; readonly incarnation: IncarnationId };
+
+const writer = new ByteWriter(4096);
+
+export function encodeHello(hello: BondHello): Uint8Array {
+  writer.u8(HELLO_FORMAT).id(hello.group).bytes(hello.proof);
+  writer.text(hello.machine.name).varint(hello.machine.version).text(hello.machine.codec);
+  writeStatus(hello.status);
+  return writer.finish();
+}
+
+/** Later versions may append fields. @throws DecodeError */
+export function decodeHello(bytes: Uint8Array): BondHello {
+  const reader = new ByteReader(bytes);
+  if (reader.u8() !== HELLO_FORMAT) throw new DecodeError("a bond's hello of an unknown format");
+  const group = reader.id();
+  const proof = reader.bytesCopy(PROOF_BYTES);
+  const name = reader.text(LIMITS.nameBytesMax);
+  const version = reader.varint();
+  const codec = reader.text(LIMITS.nameBytesMax);
+  return { group, proof, machine: { name, version, codec }, status: readStatus(reader) };
+}
+
+/** The frame's number and payload. */
+export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly payload: Uint8Array } {
+  switch (frame.type) {
+    case "status":
+      writeStatus(frame.status);
+      return finish(FRAME.status);
+    case "genesis":
+      writeEntries(writer, [frame.entry]);
+      return finish(FRAME.genesis);
+    case "raft":
+      writer.fixed(frame.binding).varint(frame.messages.length);
+      for (const message of frame.messages) writeMessage(writer, message);
+      return finish(FRAME.raft);
+    case "open-session":
+      writer.fixed(Buffer.from(frame.key, "hex"));
+      return finish(FRAME.openSession);
+    case "commands":
+      writer.varint(frame.session).varint(frame.batches.length);
+      for (const { number, commands } of frame.batches) {
+        writer.varint(number).varint(commands.length);
+        for (const command of commands) writer.bytes(command);
+      }
+      return finish(FRAME.commands);
+    case "commands-refused":
+      writer.varint(frame.session).varint(frame.expected);
+      return finish(FRAME.commandsRefused);
+    case "read":
+      writer.varint(frame.request);
+      return finish(FRAME.read);
+    case "read-reply":
+      writer.varint(frame.request).bool(frame.index !== undefined);
+      if (frame.index !== undefined) writer.varint(frame.index);
+      return finish(FRAME.readReply);
+    case "fetch":
+      writer.id(frame.incarnation);
+      writePosition(writer, frame.after);
+      return finish(FRAME.fetch);
+    case "entries":
+      writer.id(frame.incarnation);
+      writePosition(writer, frame.prev);
+      writer.varint(frame.commit);
+      writeEntries(writer, frame.entries);
+      return finish(FRAME.entries);
+    case "dissolve":
+      writer.id(frame.incarnation);
+      return finish(FRAME.dissolve);
+  }
+}
+
+/** Undefined: a kind that this version does not know, to be skipped. @throws DecodeError */
+export function decodeFrame(kind: number, payload: Uint8Array): BondFrame | undefined {
+  const reader = new ByteReader(payload);
+  const frame = decodeBody(kind, reader);
+  // A status may grow fields; everything else is exact.
+  if (frame !== undefined && frame.type !== "status") reader.end();
+  return frame;
+}
+
+function decodeBody(kind: number, reader: ByteReader): BondFrame | undefined {
+  switch (kind) {
+    case FRAME.status:
+      return { type: "status", status: readStatus(reader) };
+    case FRAME.genesis:
+      return { type: "genesis", entry: readGenesis(reader) };
+    case FRAME.raft:
+      return readRaft(reader);
+    case FRAME.openSession:
+      return { type: "open-session", key: Buffer.from(reader.fixed(16)).toString("hex") };
+    case FRAME.commands:
+      return readCommands(reader);
+    case FRAME.commandsRefused:
+      return { type: "commands-refused", session: reader.varint(), expected: reader.varint() };
+    case FRAME.read:
+      return { type: "read", request: reader.varint() };
+    case FRAME.readReply:
+      return { type: "read-reply", request: reader.varint(), index: reader.bool() ? reader.varint() : undefined };
+    case FRAME.fetch:
+      return { type: "fetch", incarnation: reader.id() as IncarnationId, after: readPosition(reader) };
+    case FRAME.entries:
+      return readEntriesFrame(reader);
+    case FRAME.dissolve:
+      return { type: "dissolve", incarnation: reader.id() as IncarnationId };
+    default:
+      return undefined;
+  }
+}
+
+function readGenesis(reader: ByteReader): Entry {
+  const [entry] = readEntries(reader, { index: 0, term: 0 });
+  if (entry === undefined) throw new DecodeError("a genesis frame without its entry");
+  return entry;
+}
+
+function readRaft(reader: ByteReader): BondFrame {
+  const binding = reader.fixed(BINDING_BYTES).slice();
+  const count = reader.count(LIMITS.raftMessagesMax);
+  const messages: Message[] = [];
+  for (let i = 0; i < count; i++) messages.push(readMessage(reader));
+  return { type: "raft", binding, messages };
+}
+
+function readCommands(reader: ByteReader): BondFrame {
+  const session = reader.varint();
+  const count = reader.count(LIMITS.windowEntriesMax, 3);
+  const batches: NumberedBatch[] = [];
+  for (let i = 0; i < count; i++) batches.push({ number: reader.varint(), commands: decodeCommandList(reader) });
+  return { type: "commands", session, batches };
+}
+
+function readEntriesFrame(reader: ByteReader): BondFrame {
+  const incarnation = reader.id() as IncarnationId;
+  const prev = readPosition(reader);
+  const commit = reader.varint();
+  return { type: "entries", incarnation, prev, commit, entries: readEntries(reader, prev) };
+}
+
+function finish(kind: number): { readonly kind: number; readonly payload: Uint8Array } {
+  return { kind, payload: writer.finish() };
+}
+
+function writeStatus(status: MemberStatus): void {
+  const flags =
+    (status.isOpen ? FLAG.open : 0) | (status.isEligible ? FLAG.eligible : 0) | (status.isServing ? FLAG.serving : 0);
+  writer.id(status.storeId).u8(ROLES.indexOf(status.role)).u8(flags).varint(status.term).varint(status.position);
+  writeOptionalId(status.incarnation);
+  writeOptionalId(status.leader);
+}
+
+function readStatus(reader: ByteReader): MemberStatus {
+  const storeId = reader.id() as StoreId;
+  const role = ROLES[reader.u8()];
+  if (role === undefined) throw new DecodeError("a member of an unknown role");
+  const flags = reader.u8();
+  const term = reader.varint();
+  const position = reader.varint();
+  const incarnation = readOptionalId(reader) as IncarnationId | undefined;
+  const leader = readOptionalId(reader) as PeerId | undefined;
+  if ((role === "free") !== (incarnation === undefined)) throw new DecodeError("a member is free or bound, not both");
+  return {
+    storeId,
+    incarnation,
+    role,
+    isOpen: (flags & FLAG.open) !== 0,
+    isEligible: (flags & FLAG.eligible) !== 0,
+    isServing: (flags & FLAG.serving) !== 0,
+    term,
+    leader,
+    position,
+  };
+}
+
+function writeOptionalId(id: UniqueId | undefined): void {
+  writer.bool(id !== undefined);
+  if (id !== undefined) writer.id(id);
+}
+
+function readOptionalId(reader: ByteReader): UniqueId | undefined {
+  return reader.bool() ? reader.id() : undefined;
+}

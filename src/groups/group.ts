@@ -1,0 +1,201 @@
+import { type GroupState, type MosaikError, mosaikError } from "../env/index.ts";
+import type { PeerId, UniqueId } from "../identity/index.ts";
+import { Calls } from "./calls.ts";
+import type {
+  AnyMachine,
+  CommandOf,
+  CommandResult,
+  CommandResults,
+  Positioned,
+  QueryOf,
+  QueryResult,
+} from "./machine/index.ts";
+import type { Member as Driver, MemberOptions } from "./member.ts";
+import { peerOf } from "./status.ts";
+import type { Consistency, Deadline, Group, GroupWhen, Member, Options, Wait } from "./types.ts";
+
+/** One of the handles that a node has of its member. The member closes with the last. */
+export class GroupHandle<M extends AnyMachine> implements Group<M> {
+  readonly id: UniqueId;
+  readonly name: string;
+  readonly closed: Promise<MosaikError | undefined>;
+  readonly when: GroupWhen;
+  readonly #driver: Driver;
+  readonly #calls: Calls;
+  readonly #selfId: PeerId;
+  readonly #release: () => Promise<void>;
+  #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
+  #closing: Promise<void> | undefined;
+
+  constructor(driver: Driver, options: MemberOptions, timeoutMs: number, release: () => Promise<void>) {
+    this.#driver = driver;
+    this.#release = release;
+    this.#selfId = options.selfId;
+    this.id = options.groupId;
+    this.name = options.name;
+    this.#calls = new Calls({ env: options.env, member: driver, runtime: options.runtime, timeoutMs });
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    void driver.closed.then((cause) => this.#resolveClosed(cause));
+    this.when = this.#conditions();
+  }
+
+  get state(): GroupState {
+    return this.#closing === undefined ? this.#driver.state : "closed";
+  }
+  get leader(): PeerId | undefined {
+    return this.#driver.leader;
+  }
+  get isLeader(): boolean {
+    return this.#closing === undefined && this.#driver.isLeader;
+  }
+  get position(): number {
+    return this.#driver.position;
+  }
+  get term(): number {
+    return this.#driver.term;
+  }
+
+  get members(): readonly Member[] {
+    const members = new Map<PeerId, Member>();
+    for (const voter of this.#driver.life?.voters ?? []) {
+      const bond = this.#driver.bonds.get(peerOf(voter));
+      members.set(peerOf(voter), {
+        id: peerOf(voter),
+        role: "voter",
+        isConnected: bond !== undefined,
+        position: bond?.status.position,
+      });
+    }
+    for (const { peer, status } of this.#driver.bonds.all) {
+      if (members.has(peer)) continue;
+      const role = status.isEligible ? "learner" : "observer";
+      members.set(peer, { id: peer, role, isConnected: true, position: status.position });
+    }
+    const role = members.get(this.#selfId)?.role ?? (this.#driver.status().isEligible ? "learner" : "observer");
+    members.set(this.#selfId, { id: this.#selfId, role, isConnected: true, position: this.position });
+    return [...members.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  async execute<const X extends CommandOf<M>>(
+    command: X,
+    options: Deadline = {},
+  ): Promise<Positioned<CommandResult<M, X>>> {
+    this.#assertOpen();
+    return (await this.#calls.execute(command, options)) as Positioned<CommandResult<M, X>>;
+  }
+
+  async executeMany<const X extends readonly CommandOf<M>[]>(
+    commands: X,
+    options: Deadline = {},
+  ): Promise<Positioned<CommandResults<M, X>>> {
+    this.#assertOpen();
+    return (await this.#calls.executeMany(commands, options)) as Positioned<CommandResults<M, X>>;
+  }
+
+  async feed(command: CommandOf<M>, options: Deadline = {}): Promise<Positioned<void>> {
+    this.#assertOpen();
+    return this.#calls.feed([command], options);
+  }
+
+  async feedMany(commands: readonly CommandOf<M>[], options: Deadline = {}): Promise<Positioned<void>> {
+    this.#assertOpen();
+    return this.#calls.feed(commands, options);
+  }
+
+  async query<const X extends QueryOf<M>>(
+    query: X,
+    options: Deadline & Options<{ consistency: Consistency }> = {},
+  ): Promise<Positioned<QueryResult<M, X>>> {
+    this.#assertOpen();
+    const answer = await this.#calls.query(query, options.consistency ?? "strong", options);
+    return answer as Positioned<QueryResult<M, X>>;
+  }
+
+  async whileLeader(
+    work: (leadership: { readonly term: number; readonly signal: AbortSignal }) => void | Promise<void>,
+    options: Wait = {},
+  ): Promise<void> {
+    for (;;) {
+      const term = await this.#until(() => this.#leadingTerm(), options.signal).catch(endOfGroup);
+      if (term === undefined) return;
+      await this.#lead(term, work, options.signal);
+      const isOver = await this.#until(() => (this.#leadingTerm() === term ? undefined : true), options.signal).catch(
+        endOfGroup,
+      );
+      if (isOver === undefined) return;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#release().then(() => this.#resolveClosed(undefined));
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #leadingTerm(): number | undefined {
+    return this.isLeader ? this.term : undefined;
+  }
+
+  async #lead(
+    term: number,
+    work: (leadership: { readonly term: number; readonly signal: AbortSignal }) => void | Promise<void>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const lost = new AbortController();
+    const ended = new AbortController();
+    const watch = this.#until(() => (this.#leadingTerm() === term ? undefined : true), ended.signal).then(
+      () => lost.abort(mosaikError("closed", "this node no longer leads")),
+      (cause: unknown) => lost.abort(cause),
+    );
+    try {
+      await work({ term, signal: signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]) });
+    } catch (error) {
+      if (lost.signal.aborted || signal?.aborted === true) return;
+      await this.#driver.handOver();
+      throw error;
+    } finally {
+      ended.abort();
+      await watch;
+    }
+  }
+
+  #until<T>(probe: () => T | undefined, signal?: AbortSignal): Promise<T> {
+    return this.#driver.conditions.until(probe, signal);
+  }
+
+  #conditions(): GroupWhen {
+    const driver = this.#driver;
+    const whether = (probe: () => boolean) => (options?: Wait) =>
+      this.#until(() => (probe() ? true : undefined), options?.signal).then(() => undefined);
+    return {
+      online: whether(() => driver.state === "online"),
+      offline: whether(() => driver.state !== "online"),
+      noQuorum: whether(() => driver.state === "no-quorum"),
+      isLeader: whether(() => driver.isLeader),
+      isFollower: whether(() => driver.leader !== this.#selfId),
+      leaderElected: (options) => this.#until(() => driver.leader, options?.signal),
+      leaderChanged: (options) => {
+        const before = driver.leader;
+        return this.#until(() => (driver.leader === before ? undefined : driver.leader), options?.signal);
+      },
+      leaderIs: (peer, options) => whether(() => driver.leader === peer)(options),
+      reaches: (position, options) => whether(() => driver.position >= position)(options),
+    };
+  }
+
+  #assertOpen(): void {
+    if (this.#closing === undefined) return;
+    throw mosaikError("closed", "this handle is closed", { outcome: "not-applied" });
+  }
+}
+
+/** The group's end ends a wait for leadership without an error; an abort stays one. */
+function endOfGroup(error: unknown): undefined {
+  if ((error as { code?: unknown } | null)?.code === "closed") return undefined;
+  throw error;
+}

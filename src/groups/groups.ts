@@ -1,0 +1,200 @@
+import { badOption, LIMITS, mosaikError } from "../env/index.ts";
+import { hash, type PeerId, Secret, UniqueId } from "../identity/index.ts";
+import type { ProtocolHandler } from "../transport/index.ts";
+import { CLOSE, type Hello, type Link } from "../wire/index.ts";
+import { GROUP_PROTOCOL, type Verdict } from "./bonds.ts";
+import { checkTimeout } from "./calls.ts";
+import { decodeHello } from "./frames.ts";
+import { GroupHandle } from "./group.ts";
+import { type AnyMachine, type MachineRuntime, type NoMachine, noMachine, runtimeOf } from "./machine/index.ts";
+import { Member, type MemberOptions } from "./member.ts";
+import type { Group, GroupStatus, Groups, OneOrMore, OpenOptions, Options, RoleOptions } from "./types.ts";
+import type { Timing } from "./voter.ts";
+
+const GROUP_VERSION = 1;
+const DEFAULT_TIMEOUT_MS = 10_000;
+const RELUCTANT_FACTOR = 3;
+
+/** What all groups of a network share. */
+export type GroupsContext = Pick<
+  MemberOptions,
+  "env" | "selfId" | "networkId" | "endpoint" | "directory" | "storage" | "logger" | "probe"
+>;
+
+interface Joined {
+  readonly member: Member;
+  readonly options: MemberOptions;
+  handles: number;
+  closing: Promise<void> | undefined;
+}
+
+/** The groups of one network on this node: joins, shares and finds them. */
+export class GroupRegistry implements Groups {
+  readonly #context: GroupsContext;
+  readonly #joined = new Map<UniqueId, Joined>();
+  #isClosed = false;
+
+  /** Before the endpoint listens. */
+  constructor(context: GroupsContext) {
+    this.#context = context;
+    context.endpoint.handle(GROUP_PROTOCOL, this.#protocol());
+  }
+
+  join<M extends AnyMachine = NoMachine>(
+    name: string,
+    options: RoleOptions & OpenOptions & Options<{ machine: M }>,
+  ): Group<M> {
+    if (this.#isClosed) throw mosaikError("closed", "the network is closed");
+    const memberOptions = this.#memberOptions(name, options);
+    const timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const known = this.#joined.get(memberOptions.groupId);
+    if (known !== undefined && known.closing === undefined) {
+      assertSame(name, known.options.runtime, memberOptions.runtime);
+      return this.#handle<M>(known, timeoutMs);
+    }
+    if (this.#joined.size >= LIMITS.groupsPerNetworkMax) {
+      throw mosaikError("overloaded", `a network has at most ${LIMITS.groupsPerNetworkMax} groups`, {
+        hidden: { rejected: [name] },
+      });
+    }
+    if (known !== undefined)
+      throw mosaikError("closed", `group \`${name}\` is still closing here; await its close() before joining again`);
+    const joined: Joined = {
+      member: new Member(memberOptions),
+      options: memberOptions,
+      handles: 0,
+      closing: undefined,
+    };
+    this.#joined.set(memberOptions.groupId, joined);
+    void joined.member.closed.then(() => this.#forget(joined));
+    return this.#handle<M>(joined, timeoutMs);
+  }
+
+  /** By name. */
+  get members(): readonly { readonly name: string; readonly id: UniqueId; readonly member: Member }[] {
+    return [...this.#joined.values()]
+      .map(({ member, options }) => ({ name: options.name, id: options.groupId, member }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  status(): readonly GroupStatus[] {
+    return this.members.map(({ name, member }) => ({
+      name,
+      state: member.state,
+      leader: member.leader,
+      position: member.position,
+    }));
+  }
+
+  /** Leadership left in order, then all members closed. Idempotent. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#joined.values()].map((joined) => this.#closeMember(joined)));
+  }
+
+  #handle<M extends AnyMachine>(joined: Joined, timeoutMs: number): Group<M> {
+    joined.handles++;
+    return new GroupHandle<M>(joined.member, joined.options, timeoutMs, async () => {
+      joined.handles--;
+      if (joined.handles === 0) await this.#closeMember(joined);
+    });
+  }
+
+  #closeMember(joined: Joined): Promise<void> {
+    joined.closing ??= joined.member.close().then(() => this.#forget(joined));
+    return joined.closing;
+  }
+
+  #forget(joined: Joined): void {
+    if (this.#joined.get(joined.options.groupId) === joined) this.#joined.delete(joined.options.groupId);
+  }
+
+  #memberOptions(name: string, options: RoleOptions & OpenOptions & Options<{ machine: AnyMachine }>): MemberOptions {
+    if (typeof name !== "string" || name === "" || Buffer.byteLength(name) > LIMITS.nameBytesMax) {
+      throw badOption("name", `must be a text of 1 to ${LIMITS.nameBytesMax} bytes`);
+    }
+    const isObserver = options.leadership === "observer";
+    return {
+      ...this.#context,
+      name,
+      groupId: UniqueId.derive(this.#context.networkId, UniqueId.toBytes(hash(name))),
+      runtime: runtimeOf(options.machine ?? noMachine),
+      secrets: secretsOf(options.secret),
+      timing: timingOf(options),
+      expect: isObserver ? undefined : expectOf(options),
+    };
+  }
+
+  #protocol(): ProtocolHandler {
+    const memberFor = (payload: Uint8Array): Member | undefined => this.#joined.get(decodeHello(payload).group)?.member;
+    return {
+      frameBytesMax: LIMITS.groupFrameBytesMax,
+      versionMin: GROUP_VERSION,
+      versionMax: GROUP_VERSION,
+      features: 0,
+      accept: (hello: Hello, stream: { readonly remoteId: PeerId; exportKey: Link["exportKey"] }): Verdict =>
+        memberFor(hello.payload)?.bonds.accept(hello, stream) ?? {
+          refuse: CLOSE.groupNotFound,
+          reason: "not in this group",
+        },
+      onLink: (link) => {
+        const member = memberFor(link.remotePayload);
+        if (member !== undefined) return member.bonds.onLink(link);
+        link.start({ onFrame: () => {}, onClose: () => {} });
+        void link.close(CLOSE.groupNotFound, "not in this group");
+      },
+    };
+  }
+}
+
+function assertSame(name: string, known: MachineRuntime, other: MachineRuntime): void {
+  if (known.name === other.name && known.version === other.version && known.codecName === other.codecName) return;
+  throw mosaikError(
+    "definition-conflict",
+    `group \`${name}\` is open here with machine \`${known.name}\` version ${known.version}`,
+    {
+      details: { name },
+    },
+  );
+}
+
+function expectOf(options: RoleOptions): number {
+  const expect: unknown = "expect" in options ? options.expect : undefined;
+  if (!Number.isInteger(expect) || (expect as number) < 1 || (expect as number) > LIMITS.expectMax) {
+    throw badOption("expect", `must be a whole number from 1 to ${LIMITS.expectMax}: how many members found the group`);
+  }
+  return expect as number;
+}
+
+function timingOf(options: RoleOptions & OpenOptions): Timing {
+  const heartbeatIntervalMs = options.tuning?.heartbeatIntervalMs ?? 150;
+  const electionTimeoutMs = options.tuning?.electionTimeoutMs ?? 1_000;
+  if (!(heartbeatIntervalMs >= 25 && heartbeatIntervalMs <= 60_000)) {
+    throw badOption("tuning.heartbeatIntervalMs", "must be from 25 to 60,000");
+  }
+  if (!(electionTimeoutMs >= 4 * heartbeatIntervalMs && electionTimeoutMs <= 600_000)) {
+    throw badOption("tuning.electionTimeoutMs", "must be at least 4 heartbeat intervals, and at most 600,000");
+  }
+  return { heartbeatIntervalMs, electionTimeoutMs, electionFactor: factorOf(options) };
+}
+
+function factorOf({ leadership }: RoleOptions): number {
+  if (leadership === undefined || leadership === "normal" || leadership === "observer") return 1;
+  if (leadership === "reluctant") return RELUCTANT_FACTOR;
+  const factor: unknown = (leadership as { reluctant?: unknown } | null)?.reluctant;
+  if (typeof factor === "number" && factor >= 1 && factor <= 100) return factor;
+  throw badOption("leadership", "must be `normal`, `reluctant`, `{ reluctant: 1 to 100 }` or `observer`");
+}
+
+/** @throws `bad-option` */
+export function secretsOf(secret: OneOrMore<string> | undefined): readonly Secret[] {
+  if (secret === undefined) return [];
+  const texts: readonly unknown[] = typeof secret === "string" ? [secret] : secret;
+  if (texts.length === 0) throw badOption("secret", "is an empty list");
+  return texts.map((text) => {
+    if (typeof text !== "string" || [...text].length < LIMITS.secretCharactersMin) {
+      throw badOption("secret", `must have at least ${LIMITS.secretCharactersMin} characters`);
+    }
+    return new Secret(text);
+  });
+}

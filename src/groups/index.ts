@@ -1,0 +1,36 @@
+/**
+ * Groups: a state machine on several nodes, kept equal by Raft.
+ *
+ * A node that joins a group has one `Member` of it. The member holds *bonds* (one link to each other member), a store, and, once the
+ * store is bound to an incarnation, a `Life`: as voter it drives a Raft core (`Voter`), as reader it follows (`Follower`). The `Founder`
+ * binds the store: it founds an incarnation with the members that `expect` asks for, accepts a genesis that names this store, or follows
+ * one that is open. Committed entries go through the `Applier` to the `Replica`: the user's machine, the sessions, the position.
+ *
+ * The node's own commands wait in the `Proposer`, which numbers them and sends them, in order, to whoever leads (`LeaderTerm` appends them),
+ * again and again until the own replica applied them. Its strong reads wait in `Reads`. `Calls` is the edge where all this becomes promises.
+ *
+ * Data flows one way: bonds -> life -> replica -> proposer and conditions. `docs/design/groups.md` has states, frames and invariants.
+ */
+export { GROUP_PROTOCOL } from "./bonds.ts";
+export { GroupRegistry, type GroupsContext, secretsOf } from "./groups.ts";
+export * from "./machine/index.ts";
+export type { GroupProbe, ProbeSource } from "./probe.ts";
+export type {
+  Conditions,
+  Consistency,
+  Deadline,
+  Group,
+  GroupStatus,
+  Groups,
+  GroupTuning,
+  GroupWhen,
+  Handle,
+  LeadershipPreference,
+  Member,
+  OneOrMore,
+  OpenOptions,
+  Options,
+  ReplicaWhen,
+  RoleOptions,
+  Wait,
+} from "./types.ts";

@@ -1,0 +1,156 @@
+import { LIMITS } from "../env/index.ts";
+import type { Entry, Index, Term } from "../raft/index.ts";
+import {
+  decodeCommands,
+  decodeGenesis,
+  ENTRY_COMMANDS,
+  ENTRY_GENESIS,
+  ENTRY_OPEN,
+  ENTRY_SESSION,
+  encodeCommands,
+  encodeOpen,
+  encodeSession,
+} from "./entries.ts";
+import type { NumberedBatch } from "./frames.ts";
+import type { Replica } from "./replica.ts";
+import { AppendedSessions } from "./sessions.ts";
+import type { Draft } from "./voter.ts";
+
+/** What came for the leader: to open a session, or one batch of commands of a session. */
+type Request =
+  | { readonly type: "session"; readonly key: string }
+  | { readonly type: "batch"; readonly session: Index; readonly batch: NumberedBatch };
+
+/**
+ * One term of leadership: turns requests into entries.
+ *
+ * It appends each session's batches in order, without gaps and once; stamps the group's clock; and opens a provisional incarnation. It lives
+ * from the election to the loss of leadership, and knows the log of that moment: the applied part through the replica, the tail by reading it.
+ */
+export class LeaderTerm {
+  readonly term: Term;
+  readonly #sessions: AppendedSessions;
+  readonly #nowUs: () => number;
+  readonly #electedUs: number;
+  readonly #baseTimeMs: number;
+  #requests: Request[] = [];
+  #bytes = 0;
+  #openAt: Index | undefined;
+  #hasCommands: boolean;
+  #wantsOpen = false;
+  #isServing = false;
+
+  /** @param tail - the log after what the replica applied */
+  constructor(term: Term, replica: Replica, tail: readonly Entry[], nowUs: () => number) {
+    this.term = term;
+    this.#sessions = new AppendedSessions(replica.sessions, tail);
+    this.#nowUs = nowUs;
+    this.#electedUs = nowUs();
+    this.#baseTimeMs = tail.reduce((latest, entry) => Math.max(latest, timeOf(entry)), replica.timeMs);
+    this.#openAt = replica.isOpen ? 0 : tail.find((entry) => entry.kind === ENTRY_OPEN)?.index;
+    this.#hasCommands = replica.hasCommands || tail.some((entry) => entry.kind === ENTRY_COMMANDS);
+  }
+
+  /** Takes commands and strong reads now. Once true, true for the rest of the term. */
+  get isServing(): boolean {
+    return this.#isServing;
+  }
+  /** The group's clock: goes on from the log's last time with the monotonic clock, whatever wall clocks do. */
+  get timeMs(): number {
+    return this.#baseTimeMs + Math.floor((this.#nowUs() - this.#electedUs) / 1000);
+  }
+  /** There is something for the next step. */
+  get wantsToAppend(): boolean {
+    return (this.#wantsOpen && this.#openAt === undefined) || (this.#isServing && this.#requests.length > 0);
+  }
+  get isOpening(): boolean {
+    return this.#openAt !== undefined;
+  }
+
+  openSession(key: string): void {
+    this.#requests.push({ type: "session", key });
+  }
+
+  /** Opens the incarnation with the next step, if it is not open. Nothing is promised before, so nothing is taken. */
+  wantOpen(): void {
+    this.#wantsOpen = true;
+  }
+
+  /**
+   * Takes what fits. The number that is expected next, if something before it is missing (0: the session is unknown here).
+   */
+  takeBatches(session: Index, batches: readonly NumberedBatch[]): number | undefined {
+    const queued = this.#requests.reduce(
+      (last, request) => (request.type === "batch" && request.session === session ? request.batch.number : last),
+      0,
+    );
+    const last = this.#sessions.lastOf(session);
+    if (last === undefined) return 0;
+    let expected = Math.max(queued, last) + 1;
+    for (const batch of batches) {
+      if (batch.number < expected) continue;
+      if (batch.number > expected || this.#isFull) return expected;
+      this.#requests.push({ type: "batch", session, batch });
+      for (const command of batch.commands) this.#bytes += command.length;
+      expected++;
+    }
+    return undefined;
+  }
+
+  /** Are all voters, and how many, known to hold the log up to `index`? From Raft's progress, the leader included. */
+  updateServing(view: {
+    readonly commit: Index;
+    readonly holders: (index: Index) => number;
+    readonly voters: number;
+    readonly isLone: boolean;
+  }): void {
+    if (this.#isServing) return;
+    if (this.#openAt === undefined) {
+      if (!view.isLone && view.holders(1) === view.voters) this.#wantsOpen = true;
+      return;
+    }
+    if (view.commit < this.#openAt) return;
+    this.#isServing = this.#hasCommands || view.holders(this.#openAt) === view.voters;
+  }
+
+  /** All that can be appended now, from `firstIndex` on. */
+  takeDrafts(firstIndex: Index): readonly Draft[] {
+    const drafts: Draft[] = [];
+    if (this.#wantsOpen && this.#openAt === undefined) {
+      this.#openAt = firstIndex;
+      drafts.push({ kind: ENTRY_OPEN, data: encodeOpen() });
+    }
+    if (!this.#isServing || this.#requests.length === 0) return drafts;
+    const requests = this.#requests;
+    this.#requests = [];
+    this.#bytes = 0;
+    for (const request of requests) {
+      const draft = this.#draft(request, firstIndex + drafts.length);
+      if (draft !== undefined) drafts.push(draft);
+    }
+    return drafts;
+  }
+
+  get #isFull(): boolean {
+    return this.#requests.length >= LIMITS.leaderRequestsMax || this.#bytes >= LIMITS.leaderRequestBytesMax;
+  }
+
+  #draft(request: Request, index: Index): Draft | undefined {
+    if (request.type === "session") {
+      if (this.#sessions.indexOf(request.key) !== undefined) return undefined;
+      this.#sessions.openedAt(request.key, index);
+      return { kind: ENTRY_SESSION, data: encodeSession(request.key) };
+    }
+    const { session, batch } = request;
+    if (batch.number !== (this.#sessions.lastOf(session) ?? Number.NaN) + 1) return undefined;
+    this.#sessions.advance(session, batch.number);
+    this.#hasCommands = true;
+    const { number, commands } = batch;
+    return { kind: ENTRY_COMMANDS, data: encodeCommands({ session, number, timeMs: this.timeMs, commands }) };
+  }
+}
+
+function timeOf(entry: Entry): number {
+  if (entry.kind === ENTRY_COMMANDS) return decodeCommands(entry.data).timeMs;
+  return entry.kind === ENTRY_GENESIS ? decodeGenesis(entry.data).timeMs : 0;
+}

@@ -1,0 +1,389 @@
+import { type GroupState, type MosaikError, mosaikError, Scope } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
+import { UniqueId } from "../identity/index.ts";
+import type { Storage, StorageFactory } from "../storage/index.ts";
+import type { Bond } from "./bond.ts";
+import { Bonds, type BondsOptions } from "./bonds.ts";
+import { Conditions } from "./conditions.ts";
+import { Founder } from "./founder.ts";
+import type { BondFrame } from "./frames.ts";
+import type { Life, LifeContext } from "./life.ts";
+import { Proposer, type Route } from "./proposer.ts";
+import { Reads } from "./reads.ts";
+import type { MachineFailure } from "./replica.ts";
+import { type MemberStatus, peerOf } from "./status.ts";
+import { TICK_MS } from "./voter.ts";
+
+const HANDOVER_TIMEOUT_MS = 1_000;
+const TICKS_PER_SECOND = 1_000 / TICK_MS;
+
+export type MemberOptions = Omit<
+  LifeContext,
+  | "scope"
+  | "bonds"
+  | "onChange"
+  | "onApplied"
+  | "onBatch"
+  | "onSession"
+  | "onMachineFailure"
+  | "onStorageFailure"
+  | "onBug"
+> &
+  Pick<BondsOptions, "endpoint" | "directory" | "secrets"> & {
+    readonly name: string;
+    readonly storage: StorageFactory;
+    /** Undefined: never votes. */
+    readonly expect: number | undefined;
+  };
+
+/**
+ * This node's part in one group: bonds, the life of its store, and the node's own commands and reads on their way to the leader.
+ */
+export class Member {
+  readonly bonds: Bonds;
+  readonly proposer: Proposer;
+  readonly reads: Reads;
+  readonly conditions = new Conditions();
+  readonly closed: Promise<MosaikError | undefined>;
+  readonly #o: MemberOptions;
+  readonly #scope: Scope;
+  readonly #context: LifeContext;
+  readonly #founder: Founder;
+  readonly #unsubscribe: () => void;
+  #storage: Storage | undefined;
+  #life: Life | undefined;
+  #wasOnline = false;
+  #failure: MosaikError | undefined;
+  #machineFailure: MosaikError | undefined;
+  #closing: Promise<void> | undefined;
+  #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
+  #route = "";
+  #toldStatus = "";
+  #toldPosition = 0;
+  #ticks = 0;
+
+  constructor(options: MemberOptions) {
+    this.#o = options;
+    const { env, selfId, groupId, endpoint, directory, secrets, runtime, logger } = options;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    this.#scope = new Scope(env, (cause) => this.#stop(cause));
+    const nowUs = (): number => env.clock.monotonicUs();
+    this.proposer = new Proposer(Buffer.from(env.random.bytes(16)).toString("hex"), nowUs);
+    this.reads = new Reads(nowUs, () => this.#life?.replica.index ?? 0);
+    this.bonds = new Bonds({
+      env,
+      scope: this.#scope,
+      selfId,
+      group: groupId,
+      endpoint,
+      directory,
+      secrets,
+      logger,
+      machine: { name: runtime.name, version: runtime.version, codec: runtime.codecName },
+      status: () => this.status(),
+      handlers: {
+        onOpen: (bond) => this.#onBondUp(bond),
+        onFrame: (bond, frame) => this.#onFrame(bond, frame),
+        onDrain: () => this.proposer.pump(),
+        onClose: (bond) => this.#onBondDown(bond),
+        onAttempted: () => this.#founder.evaluate(),
+      },
+    });
+    this.#context = {
+      ...options,
+      scope: this.#scope,
+      bonds: this.bonds,
+      onChange: () => this.#onChange(),
+      onApplied: (index) => this.#onApplied(index),
+      onBatch: (batch) => this.proposer.onBatch(batch),
+      onSession: (key, session) => this.proposer.onSession(key, session),
+      onMachineFailure: (failure) => this.#onMachineFailure(failure),
+      onStorageFailure: (cause) => this.#onStorageFailure(cause),
+      onBug: (cause) => this.#stop(cause),
+    };
+    this.#founder = new Founder({
+      context: this.#context,
+      directory,
+      expect: options.expect,
+      status: () => this.status(),
+      openStorage: () => options.storage.open(groupId),
+      begin: (life) => this.#begin(life),
+      end: (storage) => this.#end(storage),
+      onFailure: (cause) => this.#onStorageFailure(cause),
+    });
+    this.#unsubscribe = directory.onChange(({ entry }) => {
+      this.bonds.refresh(entry.id);
+      this.#founder.evaluate();
+    });
+    this.#scope.spawn(() => this.#open());
+  }
+
+  get life(): Life | undefined {
+    return this.#life;
+  }
+  get position(): number {
+    return this.#life?.replica.position ?? 0;
+  }
+  get leader(): PeerId | undefined {
+    return this.#closing === undefined ? this.#life?.leader : undefined;
+  }
+  get isLeader(): boolean {
+    return this.#closing === undefined && this.#life?.isLeader === true && this.#life.isServing;
+  }
+  get term(): number {
+    return this.#life?.term ?? 0;
+  }
+  get isOnline(): boolean {
+    return this.state === "online";
+  }
+
+  /** Why no command and no query can be answered any more. */
+  get failure(): MosaikError | undefined {
+    return this.#failure ?? this.#machineFailure;
+  }
+
+  get state(): GroupState {
+    if (this.#closing !== undefined || this.#failure !== undefined) return "closed";
+    if (this.#life?.isOnline === true) return "online";
+    if (!this.#wasOnline) return "joining";
+    return this.leader === undefined && !this.#seesQuorum() ? "no-quorum" : "offline";
+  }
+
+  status(): MemberStatus {
+    const life = this.#life;
+    return {
+      storeId: (this.#storage?.storeId ?? UniqueId.from("")) as MemberStatus["storeId"],
+      incarnation: life?.incarnation,
+      role: life?.role ?? "free",
+      isOpen: life?.isOpen ?? false,
+      isEligible: this.#o.expect !== undefined,
+      isServing: life?.isServing ?? false,
+      term: life?.role === "voter" ? life.term : 0,
+      leader: life?.leader,
+      position: this.position,
+    };
+  }
+
+  /** A command or read of this node waits: pump it, and open a lone incarnation for it. */
+  onDemand(): void {
+    this.#life?.wantOpen();
+    this.proposer.pump();
+  }
+
+  /** Hands leadership over. Resolves when we no longer lead, at the latest after a second. */
+  async handOver(): Promise<void> {
+    const voter = this.#life?.voter;
+    if (voter?.isLeader !== true || voter.raft.voters.length < 2) return;
+    voter.enqueue({ type: "transfer" });
+    const timeout = new AbortController();
+    const timer = this.#scope.after(HANDOVER_TIMEOUT_MS, () => timeout.abort());
+    await this.conditions.until(() => (voter.isLeader ? undefined : true), timeout.signal).catch(() => undefined);
+    timer.cancel();
+  }
+
+  /** Orderly: leadership, then the node's own waits, bonds and storage. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #open(): Promise<void> {
+    try {
+      this.#storage = await this.#o.storage.open(this.#o.groupId);
+    } catch (cause) {
+      return this.#onStorageFailure(cause);
+    }
+    if (this.#scope.isClosed) return this.#storage.close();
+    this.#o.directory.advertiseGroup(this.#o.groupId);
+    this.#scope.every(TICK_MS, () => this.#onTick());
+    await this.#founder.start(this.#storage);
+    this.bonds.refresh();
+  }
+
+  #begin(life: Life): void {
+    this.#life = life;
+    for (const bond of this.bonds.all) life.onBondUp(bond);
+    this.#onChange();
+  }
+
+  /** The store was given up, and another drawn. */
+  #end(storage: Storage): void {
+    this.#life?.stop();
+    this.#life = undefined;
+    this.#storage = storage;
+    this.#onChange();
+  }
+
+  #onBondUp(bond: Bond): void {
+    this.#life?.onBondUp(bond);
+    this.#onChange();
+    // Our hello may be older than what we became since.
+    bond.send({ type: "status", status: this.status() });
+    this.#founder.onBondChange(bond);
+  }
+
+  #onBondDown(bond: Bond): void {
+    this.#life?.onBondDown(bond);
+    this.#founder.evaluate();
+    this.#onChange();
+  }
+
+  #onFrame(bond: Bond, frame: BondFrame): void {
+    switch (frame.type) {
+      case "status":
+        this.#life?.onStatus(bond);
+        this.#founder.onBondChange(bond);
+        return this.#onChange();
+      case "genesis":
+        return this.#founder.onGenesis(frame.entry);
+      case "dissolve":
+        return this.#founder.onDissolve(bond, frame.incarnation);
+      case "commands-refused":
+        return this.proposer.onRefused(frame.session, frame.expected);
+      case "read-reply":
+        return this.reads.onReply(frame.request, frame.index);
+      default:
+        this.#life?.onFrame(bond, frame);
+    }
+  }
+
+  #onTick(): void {
+    this.#ticks++;
+    this.#life?.voter?.tick();
+    this.proposer.sweep();
+    this.reads.sweep();
+    if (this.proposer.pending > 0 || this.reads.pending > 0) this.onDemand();
+    if (this.#ticks % TICKS_PER_SECOND !== 0) return;
+    if (this.position !== this.#toldPosition) this.#tellStatus(true);
+    this.#founder.evaluate();
+    this.bonds.refresh();
+  }
+
+  #onApplied(index: number): void {
+    this.reads.onApplied(index);
+    this.conditions.notify();
+  }
+
+  #onChange(): void {
+    this.#updateRoute();
+    this.#tellStatus(false);
+    this.#founder.onChange();
+    if (this.isOnline) this.#wasOnline = true;
+    this.conditions.notify();
+  }
+
+  #updateRoute(): void {
+    const life = this.#life;
+    const leader = life?.leader;
+    const bond = leader === undefined || leader === this.#o.selfId ? undefined : this.bonds.get(leader);
+    const isHere = life?.isServing === true;
+    const isThere = bond?.status.isServing === true && bond.status.incarnation === life?.incarnation;
+    const route = isHere ? `here/${life?.term}` : isThere ? `${leader}/${bond?.sinceUs}/${bond?.status.term}` : "";
+    if (route === this.#route) return;
+    this.#route = route;
+    if (life !== undefined && isHere) this.#routeHere(life);
+    else if (bond !== undefined && isThere) this.#routeThere(bond);
+    else {
+      this.proposer.setRoute(undefined);
+      this.reads.setRoute(undefined);
+    }
+  }
+
+  #routeHere(life: Life): void {
+    const route: Route = {
+      openSession: (key) => life.openSession(key),
+      send: (session, batches) => {
+        const expected = life.takeBatches(session, batches);
+        if (expected !== undefined) queueMicrotask(() => this.proposer.onRefused(session, expected));
+        return expected === undefined;
+      },
+    };
+    this.reads.setRoute((request) => life.read((index) => this.reads.onReply(request, index)));
+    this.proposer.setRoute(route);
+  }
+
+  #routeThere(bond: Bond): void {
+    this.reads.setRoute((request) => bond.send({ type: "read", request }));
+    this.proposer.setRoute({
+      openSession: (key) => bond.send({ type: "open-session", key }),
+      send: (session, batches) => bond.send({ type: "commands", session, batches }),
+    });
+  }
+
+  #tellStatus(withPosition: boolean): void {
+    if (this.#storage === undefined || this.#scope.isClosed) return;
+    const status = this.status();
+    const text = JSON.stringify({ ...status, position: 0 });
+    if (text === this.#toldStatus && !withPosition) return;
+    this.#toldStatus = text;
+    this.#toldPosition = status.position;
+    for (const bond of this.bonds.all) bond.send({ type: "status", status });
+  }
+
+  #seesQuorum(): boolean {
+    const voters = this.#life?.voters ?? [];
+    const seen = voters.filter(
+      (voter) => peerOf(voter) === this.#o.selfId || this.bonds.get(peerOf(voter)) !== undefined,
+    );
+    return seen.length * 2 > voters.length;
+  }
+
+  #onMachineFailure(failure: MachineFailure): void {
+    const { position, command, cause } = failure;
+    this.#machineFailure = mosaikError(
+      "machine-failed",
+      `command \`${command}\` threw at position ${position}; this member's machine is halted`,
+      {
+        outcome: "unknown",
+        details: { position, command },
+        cause,
+      },
+    );
+    this.#o.logger.error(
+      { group: this.#o.name, position, command, cause },
+      "the state machine failed and is halted on this member",
+    );
+    this.proposer.fail(this.#machineFailure);
+    this.reads.close(this.#machineFailure);
+    this.conditions.close(this.#machineFailure);
+    this.#life?.voter?.enqueue({ type: "transfer" });
+  }
+
+  #onStorageFailure(cause: unknown): void {
+    this.#stop(
+      mosaikError("storage-failed", "the group's store failed; this member stopped", {
+        details: { path: this.#o.name },
+        cause,
+      }),
+    );
+  }
+
+  /** Stops at once, with a cause for every waiter. */
+  #stop(cause: unknown): void {
+    if (this.#failure !== undefined || this.#closing !== undefined) return;
+    const error = cause as MosaikError;
+    this.#failure = error;
+    this.#o.logger.error({ group: this.#o.name, cause }, "the group's member stopped");
+    this.#closing = this.#shutDown(error);
+  }
+
+  async #close(): Promise<void> {
+    await this.handOver();
+    await this.#shutDown(undefined);
+  }
+
+  async #shutDown(cause: MosaikError | undefined): Promise<void> {
+    this.proposer.close(cause);
+    this.reads.close(cause ?? mosaikError("closed", "the group was closed"));
+    this.conditions.close(cause);
+    this.#unsubscribe();
+    this.#o.directory.withdrawGroup(this.#o.groupId);
+    this.#life?.stop();
+    await this.bonds.close();
+    await this.#scope.close();
+    await this.#storage?.close().catch(() => undefined);
+    this.#resolveClosed(cause);
+  }
+}

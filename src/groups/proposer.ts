@@ -1,0 +1,232 @@
+import { LIMITS, type MosaikError, mosaikError, type Outcome, type Receipt } from "../env/index.ts";
+import type { Index } from "../raft/index.ts";
+import type { NumberedBatch } from "./frames.ts";
+import type { AppliedBatch } from "./replica.ts";
+
+/** Where commands go now: the leader, here or over a bond. */
+export interface Route {
+  openSession(key: string): void;
+  /** False: enough for now, `pump` again when there is room. */
+  send(session: Index, batches: readonly NumberedBatch[]): boolean;
+}
+
+/** A call of `execute` or its kin. */
+export interface Submission {
+  /** Encoded commands; not empty. */
+  readonly commands: readonly Uint8Array[];
+  /** The caller's values, handed back when the call fails. */
+  readonly values: readonly unknown[];
+  readonly deadlineUs: number;
+  onApplied(batch: AppliedBatch): void;
+  onFailed(error: MosaikError): void;
+}
+
+interface Operation extends Submission {
+  readonly bytes: number;
+  /** 0: not sent yet, so not numbered. */
+  number: number;
+  /** Its caller knows already; it is sent again all the same, since later numbers must not overtake it. */
+  isAbandoned: boolean;
+}
+
+const FRAME_BYTES_MAX = 1024 * 1024;
+const RESEND_AFTER_US = 1_000_000;
+
+/**
+ * This node's own commands on their way: numbered when first sent, sent in order, sent again to each new leader until they are applied here.
+ *
+ * Invariants: numbers have no gaps; what was sent is `unknown` until our own replica has seen it; what was not sent is `not-applied`. Bounded by
+ * `LIMITS.windowEntriesMax` and `windowBytesMax`, waiting and sent together.
+ */
+export class Proposer {
+  readonly #key: string;
+  readonly #nowUs: () => number;
+  #session: Index | undefined;
+  #route: Route | undefined;
+  #isOpening = false;
+  #nextNumber = 1;
+  /** The last number that went over the present route. */
+  #sentUpTo = 0;
+  #progressUs = 0;
+  #bytes = 0;
+  readonly #sent = new Map<number, Operation>();
+  readonly #waiting = new Set<Operation>();
+
+  /** @param key - 32 random hex digits, this session's own */
+  constructor(key: string, nowUs: () => number) {
+    this.#key = key;
+    this.#nowUs = nowUs;
+  }
+
+  get pending(): number {
+    return this.#sent.size + this.#waiting.size;
+  }
+  get session(): Index | undefined {
+    return this.#session;
+  }
+
+  /** Takes a call, and gives a function that ends its caller's wait early. @throws `overloaded` */
+  submit(submission: Submission): (cause: unknown) => void {
+    const bytes = submission.commands.reduce((sum, command) => sum + command.length, 0);
+    if (this.pending >= LIMITS.windowEntriesMax || this.#bytes + bytes > LIMITS.windowBytesMax) {
+      throw mosaikError("overloaded", "too many commands of this node are on their way", {
+        outcome: "not-applied",
+        hidden: { rejected: submission.values },
+      });
+    }
+    const operation: Operation = { ...submission, bytes, number: 0, isAbandoned: false };
+    this.#bytes += bytes;
+    this.#waiting.add(operation);
+    return (cause) => this.#giveUp(operation, "group-offline", cause);
+  }
+
+  /** Another leader, or none, or the same one over another bond: all that is not applied is sent again. */
+  setRoute(route: Route | undefined): void {
+    this.#route = route;
+    this.#rewind(0);
+    this.#isOpening = false;
+    this.pump();
+  }
+
+  /** Sends what can be sent. */
+  pump(): void {
+    if (this.#route === undefined || (this.#waiting.size === 0 && this.#sent.size === 0)) return;
+    if (this.#session === undefined) {
+      if (!this.#isOpening) {
+        this.#isOpening = true;
+        this.#progressUs = this.#nowUs();
+        this.#route.openSession(this.#key);
+      }
+      return;
+    }
+    for (;;) {
+      const batches = this.#nextFrame();
+      if (batches.length === 0) return;
+      if (!this.#route.send(this.#session, batches)) return;
+    }
+  }
+
+  /** Our own replica applied the opening of a session. */
+  onSession(key: string, session: Index): void {
+    if (key !== this.#key || this.#session !== undefined) return;
+    this.#session = session;
+    this.pump();
+  }
+
+  /** Our own replica applied a batch of some session. */
+  onBatch(batch: AppliedBatch): void {
+    if (batch.session !== this.#session) return;
+    const operation = this.#sent.get(batch.number);
+    if (operation === undefined) return;
+    this.#sent.delete(batch.number);
+    this.#bytes -= operation.bytes;
+    this.#progressUs = this.#nowUs();
+    if (!operation.isAbandoned) operation.onApplied(batch);
+  }
+
+  /** The leader lacks a number before those that we sent. */
+  onRefused(session: Index, expected: number): void {
+    if (session !== this.#session || expected === 0) return;
+    this.#rewind(expected - 1);
+    this.pump();
+  }
+
+  /** Called every tick: ends what is past its deadline, and sends again what a leader seems to have dropped. */
+  sweep(): void {
+    const now = this.#nowUs();
+    for (const operation of [...this.#sent.values(), ...this.#waiting]) {
+      if (!operation.isAbandoned && now >= operation.deadlineUs) this.#giveUp(operation, "group-offline", undefined);
+    }
+    if (this.pending > 0 && now - this.#progressUs > RESEND_AFTER_US) {
+      this.#progressUs = now;
+      this.#isOpening = false;
+      this.#rewind(0);
+      this.pump();
+    }
+  }
+
+  /** The machine on this node is halted: nobody here will learn what becomes of any command. */
+  fail(error: MosaikError): void {
+    const all = [...this.#sent.values(), ...this.#waiting];
+    this.#sent.clear();
+    this.#waiting.clear();
+    this.#bytes = 0;
+    for (const operation of all) if (!operation.isAbandoned) operation.onFailed(error);
+  }
+
+  /** Ends all: what was sent is unknown, the rest was not applied. */
+  close(cause: unknown): void {
+    for (const operation of [...this.#sent.values(), ...this.#waiting]) this.#giveUp(operation, "closed", cause);
+    this.#waiting.clear();
+    this.#sent.clear();
+  }
+
+  #rewind(to: number): void {
+    this.#sentUpTo = Math.min(this.#sentUpTo, to);
+  }
+
+  #nextFrame(): NumberedBatch[] {
+    const batches: NumberedBatch[] = [];
+    let bytes = 0;
+    for (const operation of this.#unsent()) {
+      if (batches.length > 0 && bytes + operation.bytes > FRAME_BYTES_MAX) break;
+      if (operation.number === 0) this.#assignNumber(operation);
+      batches.push({ number: operation.number, commands: operation.commands });
+      bytes += operation.bytes + 8;
+      this.#sentUpTo = operation.number;
+      if (batches.length >= LIMITS.appendEntriesMax) break;
+    }
+    return batches;
+  }
+
+  *#unsent(): Generator<Operation> {
+    const first = this.#sent.keys().next().value;
+    if (first !== undefined) {
+      for (let number = Math.max(first, this.#sentUpTo + 1); number < this.#nextNumber; number++) {
+        const operation = this.#sent.get(number);
+        if (operation !== undefined) yield operation;
+      }
+    }
+    for (const operation of this.#waiting) yield operation;
+  }
+
+  #assignNumber(operation: Operation): void {
+    if (this.#sent.size === 0) this.#progressUs = this.#nowUs();
+    operation.number = this.#nextNumber++;
+    this.#waiting.delete(operation);
+    this.#sent.set(operation.number, operation);
+  }
+
+  #giveUp(operation: Operation, code: "group-offline" | "closed", cause: unknown): void {
+    if (operation.isAbandoned) return;
+    operation.isAbandoned = true;
+    if (this.#waiting.delete(operation)) {
+      this.#bytes -= operation.bytes;
+      operation.onFailed(notSent(code, operation, cause));
+    } else if (this.#sent.has(operation.number)) {
+      operation.onFailed(this.#unknown(operation, cause));
+    }
+  }
+
+  #unknown(operation: Operation, cause: unknown): MosaikError {
+    const receipt = `m1.${this.#key}.${this.#session ?? 0}.${operation.number}` as Receipt;
+    return mosaikError("outcome-unknown", "the command was sent, and what became of it is not known", {
+      outcome: "unknown",
+      details: { receipt },
+      hidden: { rejected: operation.values },
+      cause,
+    });
+  }
+}
+
+function notSent(code: "group-offline" | "closed", operation: Operation, cause: unknown): MosaikError {
+  const outcome: Outcome = "not-applied";
+  if (code === "closed")
+    return mosaikError("closed", "the group was closed before the command was sent", { outcome, cause });
+  return mosaikError("group-offline", "no leader took the command before the deadline; it was not sent", {
+    outcome,
+    details: { state: "offline" },
+    hidden: { rejected: operation.values },
+    cause,
+  });
+}

@@ -1,0 +1,168 @@
+import { LIMITS, type MosaikError, mosaikError } from "../env/index.ts";
+import type { Index } from "../raft/index.ts";
+
+/** A strong read that waits for its index. */
+export interface ReadWaiter {
+  readonly deadlineUs: number;
+  /** The local replica is far enough: read it now. */
+  onReady(): void;
+  onFailed(error: MosaikError): void;
+}
+
+/**
+ * Strong reads of this node. Reads of one turn share one request to the leader; a read never joins a request that was sent before it began, and
+ * request ids are never reused, so an old answer confirms nothing new (Ongaro's thesis, section 6.4).
+ */
+export class Reads {
+  readonly #nowUs: () => number;
+  /** The local replica's last applied index. */
+  readonly #applied: () => Index;
+  #ask: ((request: number) => void) | undefined;
+  #gathering: ReadWaiter[] = [];
+  #isScheduled = false;
+  #nextRequest = 1;
+  readonly #asked = new Map<number, ReadWaiter[]>();
+  #confirmed: { readonly index: Index; readonly waiters: ReadWaiter[] }[] = [];
+  #count = 0;
+
+  constructor(nowUs: () => number, applied: () => Index) {
+    this.#nowUs = nowUs;
+    this.#applied = applied;
+  }
+
+  get pending(): number {
+    return this.#count;
+  }
+
+  /** @throws `overloaded` */
+  add(waiter: ReadWaiter): void {
+    if (this.#count >= LIMITS.readsMax) {
+      throw mosaikError("overloaded", "too many strong reads wait for a leader", { hidden: { rejected: [] } });
+    }
+    this.#count++;
+    this.#gathering.push(waiter);
+    this.#schedule();
+  }
+
+  /** Another leader, or none: whatever is not confirmed is asked again, under new ids. */
+  setRoute(ask: ((request: number) => void) | undefined): void {
+    this.#ask = ask;
+    for (const waiters of this.#asked.values()) this.#gathering.push(...waiters);
+    this.#asked.clear();
+    this.#schedule();
+  }
+
+  onReply(request: number, index: Index | undefined): void {
+    const waiters = this.#asked.get(request);
+    if (waiters === undefined) return;
+    this.#asked.delete(request);
+    if (index === undefined) {
+      // Asked again at the next tick, or by a new route.
+      this.#gathering.push(...waiters);
+    } else if (index <= this.#applied()) {
+      this.#ready(waiters);
+    } else {
+      this.#confirmed.push({ index, waiters });
+    }
+  }
+
+  onApplied(index: Index): void {
+    if (this.#confirmed.length === 0) return;
+    const ready = this.#confirmed.filter((batch) => batch.index <= index);
+    if (ready.length === 0) return;
+    this.#confirmed = this.#confirmed.filter((batch) => batch.index > index);
+    for (const { waiters } of ready) this.#ready(waiters);
+  }
+
+  /** Called every tick. */
+  sweep(): void {
+    if (this.#count === 0) return;
+    const now = this.#nowUs();
+    const keep = (waiter: ReadWaiter): boolean => {
+      if (now < waiter.deadlineUs) return true;
+      this.#count--;
+      waiter.onFailed(offline());
+      return false;
+    };
+    this.#gathering = this.#gathering.filter(keep);
+    for (const [request, waiters] of [...this.#asked]) this.#asked.set(request, waiters.filter(keep));
+    this.#confirmed = this.#confirmed.map(({ index, waiters }) => ({ index, waiters: waiters.filter(keep) }));
+    this.#schedule();
+  }
+
+  remove(waiter: ReadWaiter): boolean {
+    const lists = [this.#gathering, ...this.#asked.values(), ...this.#confirmed.map(({ waiters }) => waiters)];
+    for (const list of lists) {
+      const at = list.indexOf(waiter);
+      if (at < 0) continue;
+      list.splice(at, 1);
+      this.#count--;
+      return true;
+    }
+    return false;
+  }
+
+  close(error: MosaikError): void {
+    const all = [
+      ...this.#gathering,
+      ...[...this.#asked.values()].flat(),
+      ...this.#confirmed.flatMap(({ waiters }) => waiters),
+    ];
+    this.#gathering = [];
+    this.#asked.clear();
+    this.#confirmed = [];
+    this.#count = 0;
+    for (const waiter of all) waiter.onFailed(error);
+  }
+
+  #ready(waiters: readonly ReadWaiter[]): void {
+    this.#count -= waiters.length;
+    for (const waiter of waiters) waiter.onReady();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#ask === undefined || this.#gathering.length === 0) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      if (this.#ask === undefined || this.#gathering.length === 0) return;
+      const request = this.#nextRequest++;
+      this.#asked.set(request, this.#gathering);
+      this.#gathering = [];
+      this.#ask(request);
+    });
+  }
+}
+
+/** The leader's side: which answer belongs to whom. Ids that Raft sees are never reused. */
+export class ReadServer {
+  #nextId = 1;
+  readonly #replies = new Map<number, (index: Index | undefined) => void>();
+
+  /** Remembers whom to answer, and gives the id for Raft. */
+  register(reply: (index: Index | undefined) => void): number {
+    const id = this.#nextId++;
+    this.#replies.set(id, reply);
+    return id;
+  }
+
+  answer(id: number, index: Index | undefined): void {
+    const reply = this.#replies.get(id);
+    this.#replies.delete(id);
+    reply?.(index);
+  }
+
+  /** Leadership is lost: whoever still waits must ask elsewhere. */
+  refuseAll(): void {
+    const replies = [...this.#replies.values()];
+    this.#replies.clear();
+    for (const reply of replies) reply(undefined);
+  }
+}
+
+function offline(): MosaikError {
+  return mosaikError("group-offline", "no leader confirmed the read before the deadline", {
+    details: { state: "offline" },
+    hidden: { rejected: [] },
+  });
+}

@@ -1,0 +1,201 @@
+import type { UniqueId } from "../identity/index.ts";
+import { hashBytes } from "../identity/index.ts";
+import type { Entry, Index, Term } from "../raft/index.ts";
+import type { IncarnationId } from "../storage/index.ts";
+import {
+  decodeCommands,
+  decodeGenesis,
+  decodeSession,
+  ENTRY_COMMANDS,
+  ENTRY_GENESIS,
+  ENTRY_OPEN,
+  ENTRY_SESSION,
+} from "./entries.ts";
+import type { MachineInstance, MachineRuntime, Rejection } from "./machine/index.ts";
+import { type SessionIndex, SessionTable } from "./sessions.ts";
+
+/** What one command came to. */
+export type CommandOutcome =
+  | { readonly type: "applied"; readonly result: unknown }
+  | { readonly type: "rejected"; readonly rejection: Rejection };
+
+/** What one entry did, told to whoever waits for it on this node. */
+export interface AppliedBatch {
+  readonly session: SessionIndex;
+  readonly number: number;
+  /** Of the batch's last command. */
+  readonly position: number;
+  /** One for each command. */
+  readonly outcomes: readonly CommandOutcome[];
+}
+
+/** The machine threw something that is no `Rejection`. The replica is halted: it answers nothing more. */
+export interface MachineFailure {
+  readonly position: number;
+  readonly command: string;
+  readonly cause: unknown;
+}
+
+export interface ReplicaEvents {
+  onBatch(batch: AppliedBatch): void;
+  onSession(key: string, session: SessionIndex): void;
+  onFailure(failure: MachineFailure): void;
+}
+
+/**
+ * The replicated state of one group on one node: the user's machine, the sessions, position and group time. It is a function of the
+ * committed log alone, so all replicas are equal at equal indexes.
+ */
+export class Replica {
+  readonly #runtime: MachineRuntime;
+  readonly #events: ReplicaEvents;
+  readonly #groupId: UniqueId;
+  readonly #networkId: UniqueId;
+  readonly #sessions = new SessionTable();
+  readonly #machine: MachineInstance;
+  #incarnation: IncarnationId | undefined;
+  #failure: MachineFailure | undefined;
+  #index: Index = 0;
+  #position = 0;
+  #timeMs = 0;
+  #isOpen = false;
+  #commands = 0;
+
+  constructor(options: { runtime: MachineRuntime; groupId: UniqueId; networkId: UniqueId; events: ReplicaEvents }) {
+    this.#runtime = options.runtime;
+    this.#groupId = options.groupId;
+    this.#networkId = options.networkId;
+    this.#events = options.events;
+    this.#machine = options.runtime.create();
+  }
+
+  /** The last entry applied. */
+  get index(): Index {
+    return this.#index;
+  }
+  /** User commands applied, rejected ones included. */
+  get position(): number {
+    return this.#position;
+  }
+  /** The group's clock at the last entry. Never goes back. */
+  get timeMs(): number {
+    return this.#timeMs;
+  }
+  /** The *open* entry was applied. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+  get hasCommands(): boolean {
+    return this.#commands > 0;
+  }
+  get sessions(): SessionTable {
+    return this.#sessions;
+  }
+  get failure(): MachineFailure | undefined {
+    return this.#failure;
+  }
+
+  /** Applies the next committed entry. */
+  apply(entry: Entry): void {
+    this.#index = entry.index;
+    switch (entry.kind) {
+      case ENTRY_GENESIS: {
+        const genesis = decodeGenesis(entry.data);
+        this.#incarnation = genesis.incarnation;
+        this.#timeMs = genesis.timeMs;
+        break;
+      }
+      case ENTRY_OPEN:
+        this.#isOpen = true;
+        break;
+      case ENTRY_SESSION: {
+        const key = decodeSession(entry.data);
+        this.#events.onSession(key, this.#sessions.open(entry.index, key));
+        break;
+      }
+      case ENTRY_COMMANDS:
+        this.#applyCommands(entry);
+        break;
+    }
+  }
+
+  /** @throws what the query throws */
+  query(query: unknown): unknown {
+    return this.#machine.query(query);
+  }
+
+  #applyCommands(entry: Entry): void {
+    if (this.#failure !== undefined) return;
+    const batch = decodeCommands(entry.data);
+    this.#commands++;
+    this.#timeMs = Math.max(this.#timeMs, batch.timeMs);
+    const admitted = this.#sessions.admit(batch.session, batch.number);
+    if (admitted !== "apply") return;
+    const outcomes: CommandOutcome[] = [];
+    for (let i = 0; i < batch.commands.length; i++) {
+      const outcome = this.#applyOne(batch.commands[i] as Uint8Array, entry.index, entry.term, i);
+      if (outcome === undefined) return;
+      outcomes.push(outcome);
+    }
+    this.#report(batch.session, batch.number, outcomes);
+  }
+
+  #applyOne(bytes: Uint8Array, index: Index, term: Term, number: number): CommandOutcome | undefined {
+    const position = this.#position + 1;
+    let name = "?";
+    try {
+      const command = this.#runtime.decodeCommand(bytes);
+      name = command.name;
+      const outcome = this.#machine.apply(command, {
+        position,
+        index,
+        term,
+        timeMs: this.#timeMs,
+        version: this.#runtime.version,
+        groupId: this.#groupId,
+        networkId: this.#networkId,
+        random: randomOf(this.#incarnation as IncarnationId, index, number),
+      });
+      this.#position = position;
+      return outcome.ok
+        ? { type: "applied", result: outcome.result }
+        : { type: "rejected", rejection: outcome.rejection };
+    } catch (cause) {
+      this.#failure = { position, command: name, cause };
+      this.#events.onFailure(this.#failure);
+      return undefined;
+    }
+  }
+
+  #report(session: SessionIndex, number: number, outcomes: readonly CommandOutcome[]): void {
+    this.#events.onBatch({ session, number, position: this.#position, outcomes });
+  }
+}
+
+/**
+ * The same numbers on every replica, others for each command: `sfc32` (Chris Doty-Humphrey, PractRand) seeded by incarnation, index and number.
+ * Made at the first call, since most commands draw none.
+ */
+function randomOf(incarnation: IncarnationId, index: Index, number: number): () => number {
+  let draw: (() => number) | undefined;
+  return () => {
+    if (draw === undefined) {
+      const seed = Buffer.from(hashBytes(`mosaik/apply-random/1/${incarnation}/${index}/${number}`));
+      draw = sfc32(seed.readUInt32LE(0), seed.readUInt32LE(4), seed.readUInt32LE(8), seed.readUInt32LE(12));
+    }
+    return draw();
+  };
+}
+
+function sfc32(seedA: number, seedB: number, seedC: number, counter: number): () => number {
+  let [a, b, c, d] = [seedA | 0, seedB | 0, seedC | 0, counter | 0];
+  return () => {
+    const t = (((a + b) | 0) + d) | 0;
+    d = (d + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = ((c << 21) | (c >>> 11)) + t;
+    c |= 0;
+    return (t >>> 0) / 4_294_967_296;
+  };
+}

@@ -1,0 +1,41 @@
+import type { PeerId } from "../identity/index.ts";
+import type { MemberId, Term } from "../raft/index.ts";
+import type { IncarnationId, StoreId } from "../storage/index.ts";
+
+/**
+ * `free`: its store belongs to no incarnation. `voter`: named by its incarnation's configuration. `reader`: follows an incarnation
+ * without a vote.
+ */
+export type MemberRole = "free" | "voter" | "reader";
+
+/** What a member tells each bonded member of itself: in the bond's hello, and again at every change. */
+export interface MemberStatus {
+  readonly storeId: StoreId;
+  readonly incarnation: IncarnationId | undefined;
+  readonly role: MemberRole;
+  /** Its log holds the *open* entry: its incarnation promises to last. */
+  readonly isOpen: boolean;
+  /** Could be a founder: gave `expect`, is no observer. */
+  readonly isEligible: boolean;
+  /** The term that it is in; 0 without a vote. */
+  readonly term: Term;
+  /** Whom it follows, or itself. */
+  readonly leader: PeerId | undefined;
+  /** As leader: takes commands and strong reads now. */
+  readonly isServing: boolean;
+  /** User commands applied. Told at the next change of anything else, and at most once a second. */
+  readonly position: number;
+}
+
+/** Raft's name of a member: the peer, and the store that its promises are in. Both are needed: a peer that lost its store is another voter. */
+export function memberId(peer: PeerId, store: StoreId): MemberId {
+  return `${peer}/${store}` as MemberId;
+}
+
+export function peerOf(member: MemberId): PeerId {
+  return member.slice(0, 64) as PeerId;
+}
+
+export function storeOf(member: MemberId): StoreId {
+  return member.slice(65) as StoreId;
+}

@@ -1,0 +1,117 @@
+import type { GroupState, MosaikError } from "../env/index.ts";
+import type { PeerId, UniqueId } from "../identity/index.ts";
+import type {
+  AnyMachine,
+  CommandOf,
+  CommandResult,
+  CommandResults,
+  Machine,
+  NoMachine,
+  Positioned,
+  QueryOf,
+  QueryResult,
+} from "./machine/index.ts";
+
+/** Every field may be missing or `undefined`, so that `process.env.NAME` can be passed as it is. */
+export type Options<Fields> = { readonly [Name in keyof Fields]?: Fields[Name] | undefined };
+export type Wait = Options<{ signal: AbortSignal }>;
+/** Default: the handle's. A number, since a timer signal for each call is costly. */
+export type Deadline = Wait & Options<{ timeoutMs: number }>;
+export type OneOrMore<T> = T | readonly T[];
+export type Conditions<Names extends string, Result = void> = {
+  readonly [Name in Names]: (options?: Wait) => Promise<Result>;
+};
+/** `close` is orderly and idempotent. `closed` never rejects: it gives the cause, or `undefined` after a `close`. */
+export interface Handle extends AsyncDisposable {
+  readonly closed: Promise<MosaikError | undefined>;
+  close(options?: Wait): Promise<void>;
+}
+
+/** `strong` (default): linearizable, on any member. `weak`: this member's state now. `atLeast`: local, once that position is applied. */
+export type Consistency = "strong" | "weak" | Readonly<{ atLeast: number }>;
+/** `reluctant` waits longer for its turn (the number: how many times longer); `observer` never votes. */
+export type LeadershipPreference = "normal" | "reluctant" | Readonly<{ reluctant: number }> | "observer";
+export type GroupStatus = Readonly<{
+  name: string;
+  state: GroupState;
+  leader: PeerId | undefined;
+  /** User commands applied here. */ position: number;
+}>;
+export type Member = Readonly<{
+  id: PeerId;
+  role: "voter" | "learner" | "observer";
+  isConnected: boolean;
+  position: number | undefined;
+}>;
+
+export type GroupTuning = Options<Record<"heartbeatIntervalMs" | "electionTimeoutMs", number>>;
+export type OpenOptions = Options<{
+  /** The deadline of each operation that states none. Default 10,000. */ timeoutMs: number;
+  /** Who may be in: proved by each member to each other. Default: all of the network. In a list the first is ours and all are accepted. */
+  secret: OneOrMore<string>;
+  tuning: GroupTuning;
+}>;
+/** `expect`: how many members found the group; unused once it exists. No default, since a wrong guess makes two groups of one. */
+export type RoleOptions =
+  | { readonly expect: number; readonly leadership?: Exclude<LeadershipPreference, "observer"> | undefined }
+  | { readonly leadership: "observer" };
+export interface Groups {
+  /** A second call gives another handle to the same member. @throws `definition-conflict` if it differs in machine or storage. */
+  join<M extends AnyMachine = NoMachine>(
+    name: string,
+    options: RoleOptions & OpenOptions & Options<{ machine: M }>,
+  ): Group<M>;
+}
+
+/** `online`: caught up with a leader. `reaches`: applied here. Both at once if it is so now. */
+export type ReplicaWhen = Conditions<"online" | "offline"> & {
+  reaches(position: number, options?: Wait): Promise<void>;
+};
+export type GroupWhen = ReplicaWhen &
+  Conditions<"isLeader" | "isFollower" | "noQuorum"> &
+  Conditions<"leaderElected" | "leaderChanged", PeerId> & { leaderIs(peer: PeerId, options?: Wait): Promise<void> };
+
+export interface Group<M extends AnyMachine = NoMachine> extends Handle, GroupStatus {
+  readonly id: UniqueId;
+  readonly isLeader: boolean;
+  /** Of the last leader seen; 0 before. Grows with every election, so it fences. */
+  readonly term: number;
+  readonly members: readonly Member[];
+  readonly when: GroupWhen;
+  /**
+   * Committed by a majority and applied here, once, in call order, however often it had to be sent. Rides out elections until the
+   * deadline.
+   *
+   * @param command - at most `LIMITS.commandBytesMax` (1 MiB) when encoded
+   * @param options.signal - ends the wait, not the command: once it was sent, the error is `outcome-unknown`
+   * @throws `group-offline` never sent, handed back in `details.rejected`; not applied
+   * @throws `outcome-unknown` sent, and the deadline passed or the group closed; with `details.receipt`
+   * @throws `command-rejected` the machine threw `Rejection`; without effect, at a position
+   * @throws `schema-rejected`, `not-encodable`, `too-large`, `overloaded`; not applied
+   * @throws `machine-failed` the machine threw something else on this member
+   */
+  execute<const X extends CommandOf<M>>(command: X, options?: Deadline): Promise<Positioned<CommandResult<M, X>>>;
+  /** All or none, side by side; `position` is the last one's. `[]` resolves at once. One that is rejected rejects the call; the others are applied. */
+  executeMany<const X extends readonly CommandOf<M>[]>(
+    commands: X,
+    options?: Deadline,
+  ): Promise<Positioned<CommandResults<M, X>>>;
+  /** As `execute`, without its result: a `Rejection` is no error here, since the command took its position. */
+  feed(command: CommandOf<M>, options?: Deadline): Promise<Positioned<void>>;
+  feedMany(commands: readonly CommandOf<M>[], options?: Deadline): Promise<Positioned<void>>;
+  /** @throws `group-offline` no answer until the deadline */
+  query<const X extends QueryOf<M>>(
+    query: X,
+    options?: Deadline & Options<{ consistency: Consistency }>,
+  ): Promise<Positioned<QueryResult<M, X>>>;
+  /**
+   * Runs `work` whenever this node leads, until the group closes. `signal` aborts when it no longer leads; `term` fences it off then.
+   * Work that returns waits for the next term. Work that throws hands over and rejects, unless `signal` had aborted.
+   */
+  whileLeader(
+    work: (leadership: { readonly term: number; readonly signal: AbortSignal }) => void | Promise<void>,
+    options?: Wait,
+  ): Promise<void>;
+}
+
+export type { Machine };
