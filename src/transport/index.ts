@@ -11,6 +11,8 @@
 export { formatAddress, type HostAndPort, parseAddress, parsePeerAddress } from "./address.ts";
 export type { TransportLimits } from "./admission.ts";
 export { type Endpoint, LinkRefused, type ProtocolHandler } from "./endpoint-types.ts";
+export type { Conditions } from "./memory/conditions.ts";
+export { MemoryNetwork, type MemoryTransportOptions } from "./memory/network.ts";
 export { type TlsTransportOptions, tlsTransport } from "./tls/transport.ts";
 export {
   type Address,
