@@ -1,0 +1,28 @@
+// The one module that imports msgpackr, which the build inlines: it would bring a native module with an install script into users' trees.
+// The sub-path leads to its plain JavaScript; the main entry would look for the native part.
+import { addExtension, Packr, Unpackr } from "msgpackr/pack";
+
+/** A class that MessagePack does not know: as fixext 8 with these bytes (`pack`), or as the marker fixext 1 before another value (`write`). */
+export type MsgpackExtension<T> = { readonly Class: new (...parts: never[]) => T; readonly type: number } & (
+  | { pack(value: T): Uint8Array; unpack(bytes: Uint8Array): T }
+  | { write(value: T): unknown; read(value: unknown): unknown }
+);
+
+/** Registered for the whole module, hence once per class. */
+export function registerExtension<T>(extension: MsgpackExtension<T>): void {
+  addExtension(extension as unknown as Parameters<typeof addExtension>[0]);
+}
+
+// No records: they would let hostile bytes define classes, and compile code for them. Maps in their shortest form.
+const packr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false } as object);
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true } as object);
+
+/** The bytes may lie in a larger buffer, which later values share. */
+export function packValue(value: unknown): Uint8Array {
+  return packr.pack(value);
+}
+
+/** @param bytes - a view of its own, since msgpackr hangs a property on it; plain, so that byte strings come back plain */
+export function unpackValue(bytes: Uint8Array): unknown {
+  return unpackr.unpack(bytes);
+}
