@@ -88,9 +88,9 @@ export class PublicDiscovery implements Discovery {
       itemsMax: LIMITS.subscriptionItemsMax,
       reset: Object.freeze({ type: "reset" }),
       signal: options.signal,
-      onEnd: () => {
+      onEnd: (ended) => {
         unsubscribe();
-        this.#subscriptions.delete(queue);
+        this.#subscriptions.delete(ended);
       },
     });
     if (this.#driver.isClosed) queue.end();

@@ -13,7 +13,7 @@ export interface SubscriptionInit<T> {
   /** Ends the subscription: the reader gets `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
   /** Once, when the subscription ends for whatever reason: the owner forgets it. */
-  readonly onEnd?: () => void;
+  readonly onEnd?: (queue: SubscriptionQueue<T>) => void;
 }
 
 interface Waiter<T> {
@@ -30,7 +30,7 @@ interface Waiter<T> {
 export class SubscriptionQueue<T> implements Subscription<T> {
   readonly #itemsMax: number;
   readonly #reset: T;
-  readonly #onEnd: (() => void) | undefined;
+  readonly #onEnd: ((queue: SubscriptionQueue<T>) => void) | undefined;
   readonly #signal: AbortSignal | undefined;
   #items: T[] = [];
   readonly #waiters: Waiter<T>[] = [];
@@ -68,7 +68,7 @@ export class SubscriptionQueue<T> implements Subscription<T> {
     this.#failure = failure;
     this.#signal?.removeEventListener("abort", this.#onAbort);
     for (const waiter of this.#waiters.splice(0)) this.#settle(waiter);
-    this.#onEnd?.();
+    this.#onEnd?.(this);
   }
 
   /** The reader's own end: what waits is dropped. */
