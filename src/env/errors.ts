@@ -64,7 +64,7 @@ export class MosaikError<Code extends ErrorCode = ErrorCode> extends Error {
     ...codes: Code[]
   ): error is { [C in Code]: MosaikError<C> }[Code] {
     if (typeof error !== "object" || error === null || !(BRAND in error)) return false;
-    return codes.length === 0 || (codes as string[]).includes((error as MosaikError).code);
+    return codes.length === 0 || (codes as string[]).includes((error as unknown as MosaikError).code);
   }
 }
 

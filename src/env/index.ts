@@ -22,7 +22,7 @@ export {
 } from "./errors.ts";
 export { LIMITS } from "./limits.ts";
 export { type Logger, silentLogger } from "./logger.ts";
-export { realEnv } from "./real.ts";
+export { realEnv, stderrLogger } from "./real.ts";
 export { Scope } from "./scope.ts";
 export { type Subscription, type SubscriptionInit, SubscriptionQueue } from "./subscription.ts";
 export { SimulationError, VirtualWorld, type VirtualWorldOptions } from "./virtual.ts";

@@ -118,10 +118,7 @@ assert(LIMITS.frameEntriesMax <= LIMITS.frameDigestItemsMax, "what is asked for 
 assert(LIMITS.discoveryLinksMax < LIMITS.connectionsMax, "discovery leaves connections to the others");
 assert(LIMITS.helloProofBytesMax + 512 < 1 * KiB, "a hello holds proof and envelope beside its payload");
 assert(LIMITS.closeReasonBytesMax + 64 < LIMITS.helloBytesMax, "a close frame holds its reason");
-assert(
-  LIMITS.handshakesPerAddressMax * 2 <= LIMITS.handshakesInProgressMax,
-  "one address cannot take all handshakes",
-);
+assert(LIMITS.handshakesPerAddressMax * 2 <= LIMITS.handshakesInProgressMax, "one address cannot take all handshakes");
 assert(LIMITS.handshakesInProgressMax <= LIMITS.connectionsMax, "a handshake counts as a connection");
 assert(LIMITS.streamHighWaterBytes <= LIMITS.linkHighWaterBytes, "a connection is full before its link is");
 assert(LIMITS.keepAliveIntervalMs * 2 < LIMITS.keepAliveTimeoutMs, "a probe is answered before the link is given up");

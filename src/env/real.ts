@@ -1,5 +1,6 @@
 import { randomBytes, randomInt } from "node:crypto";
 import type { Env, Timer } from "./env.ts";
+import type { Logger } from "./logger.ts";
 
 class SystemTimer implements Timer {
   #handle: NodeJS.Timeout | undefined;
@@ -33,4 +34,23 @@ export function realEnv(): Env {
     after: (delayMs, callback) => new SystemTimer(delayMs, callback),
     compute: (job) => job(),
   };
+}
+
+const LEVELS = ["debug", "info", "warn", "error"] as const;
+
+/** One line of JSON an event, to stderr: warnings and errors, or what `MOSAIK_LOG` says (`debug`, `info`, `warn`, `error`, `silent`). */
+export function stderrLogger(): Logger {
+  const wanted = process.env["MOSAIK_LOG"] ?? "warn";
+  const from = wanted === "silent" ? LEVELS.length : LEVELS.indexOf(wanted as (typeof LEVELS)[number]);
+  const write = (level: (typeof LEVELS)[number]) => (fields: object, message: string) => {
+    if (LEVELS.indexOf(level) < (from === -1 ? LEVELS.indexOf("warn") : from)) return;
+    const time = new Date().toISOString();
+    process.stderr.write(`${JSON.stringify({ time, level, message, ...fields }, plainError)}\n`);
+  };
+  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+}
+
+/** `JSON.stringify` shows an error as `{}`. */
+function plainError(_key: string, value: unknown): unknown {
+  return value instanceof Error ? (value.stack ?? value.message) : value;
 }

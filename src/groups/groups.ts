@@ -15,11 +15,20 @@ const GROUP_VERSION = 1;
 const DEFAULT_TIMEOUT_MS = 10_000;
 const RELUCTANT_FACTOR = 3;
 
+export interface JoinedMember {
+  readonly name: string;
+  readonly id: UniqueId;
+  readonly member: Member;
+}
+
 /** What all groups of a network share. */
 export type GroupsContext = Pick<
   MemberOptions,
   "env" | "selfId" | "networkId" | "endpoint" | "directory" | "storage" | "logger" | "probe"
->;
+> & {
+  /** A member came to be; the result is called when it is gone. */
+  readonly onJoined?: (joined: JoinedMember) => () => void;
+};
 
 interface Joined {
   readonly member: Member;
@@ -66,15 +75,24 @@ export class GroupRegistry implements Groups {
       closing: undefined,
     };
     this.#joined.set(memberOptions.groupId, joined);
-    void joined.member.closed.then(() => this.#forget(joined));
+    const onGone = this.#context.onJoined?.({ name, id: memberOptions.groupId, member: joined.member });
+    void joined.member.closed.then(() => {
+      this.#forget(joined);
+      onGone?.();
+    });
     return this.#handle<M>(joined, timeoutMs);
   }
 
   /** By name. */
-  get members(): readonly { readonly name: string; readonly id: UniqueId; readonly member: Member }[] {
+  get members(): readonly JoinedMember[] {
     return [...this.#joined.values()]
       .map(({ member, options }) => ({ name: options.name, id: options.groupId, member }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Plain JSON, for people. */
+  inspect(): readonly object[] {
+    return this.members.map(({ name, id, member }) => ({ name, id, ...member.inspect() }));
   }
 
   status(): readonly GroupStatus[] {

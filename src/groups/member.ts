@@ -8,9 +8,10 @@ import { Conditions } from "./conditions.ts";
 import { Founder } from "./founder.ts";
 import type { BondFrame } from "./frames.ts";
 import type { Life, LifeContext } from "./life.ts";
-import { Proposer, type Route } from "./proposer.ts";
+import { Proposer } from "./proposer.ts";
 import { Reads } from "./reads.ts";
 import type { MachineFailure } from "./replica.ts";
+import { Router } from "./router.ts";
 import { type MemberStatus, peerOf } from "./status.ts";
 import { TICK_MS } from "./voter.ts";
 
@@ -45,10 +46,12 @@ export class Member {
   readonly reads: Reads;
   readonly conditions = new Conditions();
   readonly closed: Promise<MosaikError | undefined>;
+  readonly counters = { elections: 0, leaderChanges: 0 };
   readonly #o: MemberOptions;
   readonly #scope: Scope;
   readonly #context: LifeContext;
   readonly #founder: Founder;
+  readonly #router: Router;
   readonly #unsubscribe: () => void;
   #storage: Storage | undefined;
   #life: Life | undefined;
@@ -57,10 +60,11 @@ export class Member {
   #machineFailure: MosaikError | undefined;
   #closing: Promise<void> | undefined;
   #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
-  #route = "";
   #toldStatus = "";
   #toldPosition = 0;
   #ticks = 0;
+  #lastRole: string | undefined;
+  #lastLeader: PeerId | undefined;
 
   constructor(options: MemberOptions) {
     this.#o = options;
@@ -72,6 +76,7 @@ export class Member {
     const nowUs = (): number => env.clock.monotonicUs();
     this.proposer = new Proposer(Buffer.from(env.random.bytes(16)).toString("hex"), nowUs);
     this.reads = new Reads(nowUs, () => this.#life?.replica.index ?? 0);
+    this.#router = new Router(selfId, this.proposer, this.reads);
     this.bonds = new Bonds({
       env,
       scope: this.#scope,
@@ -163,6 +168,24 @@ export class Member {
       term: life?.role === "voter" ? life.term : 0,
       leader: life?.leader,
       position: this.position,
+    };
+  }
+
+  /** Plain JSON, for people. */
+  inspect(): object {
+    const life = this.#life;
+    return {
+      state: this.state,
+      ...this.status(),
+      voters: life?.voters.map(peerOf) ?? [],
+      commit: life?.commit ?? 0,
+      applied: life?.replica.index ?? 0,
+      sessions: life?.replica.sessions.size ?? 0,
+      raft: life?.voter?.raft.status(),
+      commands: this.proposer.pending,
+      reads: this.reads.pending,
+      bonds: this.bonds.all.map(({ peer, status, link }) => ({ peer, status, queuedBytes: link.queuedBytes })),
+      counters: { ...this.counters },
     };
   }
 
@@ -267,49 +290,21 @@ export class Member {
   }
 
   #onChange(): void {
-    this.#updateRoute();
+    this.#count();
+    this.#router.update(this.#life, (peer) => this.bonds.get(peer));
     this.#tellStatus(false);
     this.#founder.onChange();
     if (this.isOnline) this.#wasOnline = true;
     this.conditions.notify();
   }
 
-  #updateRoute(): void {
-    const life = this.#life;
-    const leader = life?.leader;
-    const bond = leader === undefined || leader === this.#o.selfId ? undefined : this.bonds.get(leader);
-    const isHere = life?.isServing === true;
-    const isThere = bond?.status.isServing === true && bond.status.incarnation === life?.incarnation;
-    const route = isHere ? `here/${life?.term}` : isThere ? `${leader}/${bond?.sinceUs}/${bond?.status.term}` : "";
-    if (route === this.#route) return;
-    this.#route = route;
-    if (life !== undefined && isHere) this.#routeHere(life);
-    else if (bond !== undefined && isThere) this.#routeThere(bond);
-    else {
-      this.proposer.setRoute(undefined);
-      this.reads.setRoute(undefined);
-    }
-  }
-
-  #routeHere(life: Life): void {
-    const route: Route = {
-      openSession: (key) => life.openSession(key),
-      send: (session, batches) => {
-        const expected = life.takeBatches(session, batches);
-        if (expected !== undefined) queueMicrotask(() => this.proposer.onRefused(session, expected));
-        return expected === undefined;
-      },
-    };
-    this.reads.setRoute((request) => life.read((index) => this.reads.onReply(request, index)));
-    this.proposer.setRoute(route);
-  }
-
-  #routeThere(bond: Bond): void {
-    this.reads.setRoute((request) => bond.send({ type: "read", request }));
-    this.proposer.setRoute({
-      openSession: (key) => bond.send({ type: "open-session", key }),
-      send: (session, batches) => bond.send({ type: "commands", session, batches }),
-    });
+  #count(): void {
+    const role = this.#life?.voter?.raft.role;
+    if (role === "candidate" && this.#lastRole !== "candidate") this.counters.elections++;
+    this.#lastRole = role;
+    const leader = this.#life?.leader;
+    if (leader !== undefined && leader !== this.#lastLeader) this.counters.leaderChanges++;
+    this.#lastLeader = leader ?? this.#lastLeader;
   }
 
   #tellStatus(withPosition: boolean): void {

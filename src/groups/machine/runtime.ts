@@ -97,13 +97,18 @@ function encodeCommand<C>(parts: RuntimeParts<C>, value: unknown): Uint8Array {
   try {
     bytes = parts.codec.encode(command);
   } catch (cause) {
-    const message = `${label} cannot be encoded: ${cause instanceof Error ? cause.message : "the codec threw"}`;
+    const message = `${label} cannot be encoded: ${reasonOf(cause)}`;
     throw mosaikError("not-encodable", message, { outcome: "not-applied", hidden, cause });
   }
   const bytesMax = LIMITS.commandBytesMax;
   if (bytes.length <= bytesMax) return bytes;
   const message = `${label} has ${bytes.length} bytes of at most ${bytesMax}`;
   throw mosaikError("too-large", message, { outcome: "not-applied", details: { bytesMax }, hidden });
+}
+
+/** Our own errors end with their code, which the outer one has as well. */
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message.replace(/ \([a-z-]+\)$/, "") : "the codec threw";
 }
 
 function instanceOf(machine: StateMachine<unknown, unknown, unknown, unknown>, name: string): MachineInstance {

@@ -1,0 +1,63 @@
+import type { PeerId } from "../identity/index.ts";
+import type { Bond } from "./bond.ts";
+import type { Life } from "./life.ts";
+import type { Proposer } from "./proposer.ts";
+import type { Reads } from "./reads.ts";
+
+/** Points this node's commands and strong reads at whoever serves as leader: here, over a bond, or nowhere for now. */
+export class Router {
+  readonly #selfId: PeerId;
+  readonly #proposer: Proposer;
+  readonly #reads: Reads;
+  /** Names the present route. The same leader in another term, or over another bond, is another route: what was sent may be lost. */
+  #route = "";
+
+  constructor(selfId: PeerId, proposer: Proposer, reads: Reads) {
+    this.#selfId = selfId;
+    this.#proposer = proposer;
+    this.#reads = reads;
+  }
+
+  /** @param bondOf - the bond with a peer, if there is one */
+  update(life: Life | undefined, bondOf: (peer: PeerId) => Bond | undefined): void {
+    if (life?.isServing === true) return this.#change(`here/${life.incarnation}/${life.term}`, () => this.#here(life));
+    const leader = life?.leader;
+    const bond = leader === undefined || leader === this.#selfId ? undefined : bondOf(leader);
+    if (bond === undefined || !bond.status.isServing || bond.status.incarnation !== life?.incarnation) {
+      return this.#change("", () => this.#nowhere());
+    }
+    this.#change(`${bond.peer}/${bond.sinceUs}/${bond.status.term}`, () => this.#there(bond));
+  }
+
+  #change(route: string, follow: () => void): void {
+    if (route === this.#route) return;
+    this.#route = route;
+    follow();
+  }
+
+  #here(life: Life): void {
+    this.#reads.setRoute((request) => life.read((index) => this.#reads.onReply(request, index)));
+    this.#proposer.setRoute({
+      openSession: (key) => life.openSession(key),
+      send: (session, batches) => {
+        const expected = life.takeBatches(session, batches);
+        // Not at once: the proposer is in the middle of sending.
+        if (expected !== undefined) queueMicrotask(() => this.#proposer.onRefused(session, expected));
+        return expected === undefined;
+      },
+    });
+  }
+
+  #there(bond: Bond): void {
+    this.#reads.setRoute((request) => bond.send({ type: "read", request }));
+    this.#proposer.setRoute({
+      openSession: (key) => bond.send({ type: "open-session", key }),
+      send: (session, batches) => bond.send({ type: "commands", session, batches }),
+    });
+  }
+
+  #nowhere(): void {
+    this.#proposer.setRoute(undefined);
+    this.#reads.setRoute(undefined);
+  }
+}

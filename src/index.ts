@@ -1,0 +1,59 @@
+/**
+ * mosaik: coordination as a library.
+ *
+ * `Network.create` makes this process a peer; `network.discovery` tells who else is there; `network.groups.join` makes it a member of a group,
+ * whose state machine (`defineMachine`) is replicated by Raft. `mosaik/sim` runs the same code on virtual time.
+ */
+export type { Attributes, Discovery, Peer, PeerCount, PeerEvent, PeerRule } from "./discovery/index.ts";
+export {
+  type ErrorCode,
+  type ErrorDetails,
+  type GroupState,
+  type Logger,
+  MosaikError,
+  type Outcome,
+  type Receipt,
+  type Subscription,
+} from "./env/index.ts";
+export {
+  type AnyMachine,
+  type ApplyContext,
+  type Command,
+  type CommandOf,
+  type CommandResult,
+  type CommandResults,
+  type Conditions,
+  type Consistency,
+  command,
+  type Deadline,
+  defineMachine,
+  defineStateMachine,
+  type Group,
+  type GroupStatus,
+  type Groups,
+  type GroupWhen,
+  type Handle,
+  type LeadershipPreference,
+  type Machine,
+  type MachineParts,
+  type Member,
+  type NoMachine,
+  type OneOrMore,
+  type OpenOptions,
+  type Options,
+  type Positioned,
+  type Query,
+  type QueryOf,
+  type QueryResult,
+  Rejection,
+  type ReplicaWhen,
+  type RoleOptions,
+  type StateMachine,
+  type StateMachineDefinition,
+  type StateMachineOptions,
+  type Wait,
+} from "./groups/index.ts";
+export { type PeerId, UniqueId } from "./identity/index.ts";
+export { Network } from "./network.ts";
+export type { NetworkOptions } from "./network-options.ts";
+export type { Codec, Schema } from "./wire/index.ts";

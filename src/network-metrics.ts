@@ -1,0 +1,34 @@
+import type { DiscoveryService } from "./discovery/index.ts";
+import type { JoinedMember } from "./groups/index.ts";
+import { UniqueId } from "./identity/index.ts";
+import { METRICS, type Metric, type MetricsRegistry } from "./metrics/index.ts";
+import type { Endpoint } from "./transport/index.ts";
+
+/** Connects the network's own plain numbers to the registry's names. */
+export function registerNetworkMetrics(
+  registry: MetricsRegistry,
+  { endpoint, discovery }: { endpoint: Endpoint; discovery: DiscoveryService },
+): void {
+  registry.register(METRICS.linksOpen, () => endpoint.links.size);
+  registry.register(METRICS.gossipNeighbors, () => discovery.neighbourCount);
+  registry.register(METRICS.catalogSize, () => discovery.discovery.peers().length + 1);
+}
+
+/** The same for a group, as long as this node is in it. The result removes its series. */
+export function registerGroupMetrics(registry: MetricsRegistry, { id, member }: JoinedMember): () => void {
+  const labels = { group: UniqueId.short(id) };
+  const series: readonly (readonly [Metric, () => number])[] = [
+    [METRICS.position, () => member.position],
+    [METRICS.committed, () => member.life?.commit ?? 0],
+    [METRICS.voters, () => member.life?.voters.length ?? 0],
+    [METRICS.nonVoters, () => member.bonds.all.filter(({ status }) => status.role !== "voter").length],
+    [METRICS.committeeSize, () => member.bonds.all.length + 1],
+    [METRICS.bondsActive, () => member.bonds.all.length],
+    [METRICS.elections, () => member.counters.elections],
+    [METRICS.leaderChanges, () => member.counters.leaderChanges],
+  ];
+  const removals = series.map(([metric, read]) => registry.register(metric, read, labels));
+  return () => {
+    for (const remove of removals) remove();
+  };
+}

@@ -1,0 +1,224 @@
+import { createDiscovery, type Discovery, type DiscoveryService } from "./discovery/index.ts";
+import { type Env, type Logger, MosaikError, mosaikError, realEnv, Scope, stderrLogger } from "./env/index.ts";
+import {
+  type Conditions,
+  type GroupProbe,
+  GroupRegistry,
+  type GroupStatus,
+  type Groups,
+  type Handle,
+  type Wait,
+} from "./groups/index.ts";
+import { Identity, type PeerId, UniqueId } from "./identity/index.ts";
+import { MetricsRegistry } from "./metrics/index.ts";
+import { registerGroupMetrics, registerNetworkMetrics } from "./network-metrics.ts";
+import { type CheckedOptions, checkNetworkOptions, type NetworkOptions } from "./network-options.ts";
+import { memoryStorageFactory, type StorageFactory } from "./storage/index.ts";
+import { createEndpoint, type Endpoint, type Transport, tlsTransport } from "./transport/index.ts";
+
+export interface Network extends Handle {
+  readonly id: UniqueId;
+  readonly peerId: PeerId;
+  readonly discovery: Discovery;
+  readonly groups: Groups;
+  /** The network's own time, virtual under `mosaik/sim`. */
+  readonly clock: { nowMs(): number; sleep(ms: number, options?: Wait): Promise<void> };
+  /** `ready`: everything opened so far is online. The one wait that a service needs at start. */
+  readonly when: Conditions<"ready">;
+  /** Plain JSON for probes, logs and the CLI. `ready` is false from the moment `close` begins. */
+  status(): Readonly<{
+    ready: boolean;
+    peers: number;
+    addresses: readonly string[];
+    groups: readonly GroupStatus[];
+  }>;
+  /** Plain JSON of everything inside, for people who look for a cause. `version` grows when its shape changes. */
+  inspect(): Readonly<{ version: number; discovery: object; links: readonly object[]; groups: readonly object[] }>;
+  /** Prometheus text, collected on call from this network alone. */
+  metrics(): string;
+}
+
+/** What a node lives in. The simulator gives another one. */
+export interface World {
+  readonly env: Env;
+  readonly identity: Identity;
+  readonly transport: (options: { env: Env; identity: Identity; listen: string }) => Transport;
+  readonly storage: StorageFactory;
+  readonly logger: Logger;
+  readonly probe?: GroupProbe | undefined;
+}
+
+function realWorld(): World {
+  const env = realEnv();
+  return {
+    env,
+    identity: Identity.fromSeed(env.random.bytes(32)),
+    transport: tlsTransport,
+    storage: memoryStorageFactory(env),
+    logger: stderrLogger(),
+  };
+}
+
+export const Network = {
+  /**
+   * Joins a network, as a new peer. Resolves once bound, before any peer is found.
+   *
+   * @param name - who uses the same name, and the same secret, is in the same network
+   * @throws `bad-option`, `insecure-listen`, `address-in-use`
+   */
+  create(name: string, options: NetworkOptions = {}): Promise<Network> {
+    return createNetwork(name, options, realWorld());
+  },
+} as const;
+
+/** As `Network.create`, in a given world. */
+export async function createNetwork(name: string, options: NetworkOptions, world: World): Promise<Network> {
+  const checked = checkNetworkOptions(name, options, world.logger);
+  const node = new Node(name, checked, world);
+  await node.start();
+  return node;
+}
+
+/** Builds the subsystems bottom up, and closes them top down. */
+class Node implements Network {
+  readonly id: UniqueId;
+  readonly peerId: PeerId;
+  readonly clock: Network["clock"];
+  readonly when: Network["when"];
+  readonly closed: Promise<MosaikError | undefined>;
+  readonly #endpoint: Endpoint;
+  readonly #discovery: DiscoveryService;
+  readonly #groups: GroupRegistry;
+  readonly #metrics: MetricsRegistry;
+  readonly #scope: Scope;
+  #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
+  #closing: Promise<void> | undefined;
+
+  constructor(name: string, options: CheckedOptions, world: World) {
+    const { env, identity, storage, probe } = world;
+    const { logger, secrets } = options;
+    const onBug = (cause: unknown): void => this.#fail(cause);
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    this.id = UniqueId.from(name);
+    this.peerId = identity.peerId;
+    this.#scope = new Scope(env, onBug);
+    this.clock = {
+      nowMs: () => env.clock.wallMs(),
+      sleep: (ms, wait = {}) => this.#scope.sleep(ms, wait.signal),
+    };
+    this.when = { ready: (wait = {}) => this.#whenReady(wait) };
+    this.#endpoint = createEndpoint({
+      env,
+      selfId: identity.peerId,
+      transport: world.transport({ env, identity, listen: options.listen }),
+      network: this.id,
+      secrets,
+      ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
+      logger,
+      onBug,
+    });
+    this.#discovery = createDiscovery({
+      env,
+      identity,
+      endpoint: this.#endpoint,
+      network: this.id,
+      bootstrap: options.bootstrap,
+      tags: options.tags,
+      attributes: options.attributes,
+      logger,
+      onFailure: onBug,
+    });
+    this.#groups = new GroupRegistry({
+      env,
+      selfId: identity.peerId,
+      networkId: this.id,
+      endpoint: this.#endpoint,
+      directory: this.#discovery.directory,
+      storage,
+      logger,
+      probe,
+      onJoined: (joined) => registerGroupMetrics(this.#metrics, joined),
+    });
+    this.#metrics = new MetricsRegistry({ network: UniqueId.short(this.id) });
+    registerNetworkMetrics(this.#metrics, { endpoint: this.#endpoint, discovery: this.#discovery });
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#endpoint.listen();
+    } catch (error) {
+      await this.#endpoint.close();
+      throw error;
+    }
+    this.#discovery.start();
+  }
+
+  get discovery(): Discovery {
+    return this.#discovery.discovery;
+  }
+  get groups(): Groups {
+    return this.#groups;
+  }
+
+  status(): ReturnType<Network["status"]> {
+    const groups = this.#groups.status();
+    return {
+      ready: this.#closing === undefined && groups.every(({ state }) => state === "online"),
+      peers: this.#discovery.discovery.peers().length,
+      addresses: this.#endpoint.addresses,
+      groups,
+    };
+  }
+
+  inspect(): ReturnType<Network["inspect"]> {
+    const links = [...this.#endpoint.links].map((link) => ({
+      peer: link.remoteId,
+      address: link.remoteAddress,
+      protocol: link.protocol,
+      version: link.version,
+      isInitiator: link.isInitiator,
+      queuedBytes: link.queuedBytes,
+    }));
+    return { version: 1, discovery: this.#discovery.inspect(), links, groups: this.#groups.inspect() };
+  }
+
+  metrics(): string {
+    return this.#metrics.text();
+  }
+
+  /** Leadership left in order, departure announced, links flushed. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close(undefined);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #whenReady({ signal }: Wait): Promise<void> {
+    if (this.#closing !== undefined) throw mosaikError("closed", "the network is closed");
+    await Promise.all(
+      this.#groups.members.map(({ member }) =>
+        member.conditions.until(() => (member.isOnline ? true : undefined), signal),
+      ),
+    );
+  }
+
+  #fail(cause: unknown): void {
+    const error = MosaikError.is(cause)
+      ? cause
+      : mosaikError("closed", "the network stopped, because of a bug", { cause });
+    this.#closing ??= this.#close(error);
+  }
+
+  async #close(cause: MosaikError | undefined): Promise<void> {
+    await this.#groups.close();
+    await this.#discovery.close();
+    await this.#endpoint.close();
+    await this.#scope.close(mosaikError("closed", "the network is closed"));
+    this.#resolveClosed(cause);
+  }
+}
