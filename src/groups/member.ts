@@ -12,7 +12,7 @@ import { Proposer } from "./proposer.ts";
 import { Reads } from "./reads.ts";
 import type { MachineFailure } from "./replica.ts";
 import { Router } from "./router.ts";
-import { type MemberStatus, peerOf } from "./status.ts";
+import { isSameStatus, type MemberStatus, peerOf } from "./status.ts";
 import { TICK_MS } from "./voter.ts";
 
 const HANDOVER_TIMEOUT_MS = 1_000;
@@ -60,8 +60,8 @@ export class Member {
   #machineFailure: MosaikError | undefined;
   #closing: Promise<void> | undefined;
   #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
-  #toldStatus = "";
-  #toldPosition = 0;
+  #isDemandKnown = false;
+  #toldStatus: MemberStatus | undefined;
   #ticks = 0;
   #lastRole: string | undefined;
   #lastLeader: PeerId | undefined;
@@ -189,10 +189,15 @@ export class Member {
     };
   }
 
-  /** A command or read of this node waits: pump it, and open a lone incarnation for it. */
+  /** A command or read of this node waits: send it with all others of this turn, and open a lone incarnation for it. */
   onDemand(): void {
-    this.#life?.wantOpen();
-    this.proposer.pump();
+    if (this.#isDemandKnown) return;
+    this.#isDemandKnown = true;
+    queueMicrotask(() => {
+      this.#isDemandKnown = false;
+      this.#life?.wantOpen();
+      this.proposer.pump();
+    });
   }
 
   /** Hands leadership over. Resolves when we no longer lead, at the latest after a second. */
@@ -279,7 +284,8 @@ export class Member {
     this.reads.sweep();
     if (this.proposer.pending > 0 || this.reads.pending > 0) this.onDemand();
     if (this.#ticks % TICKS_PER_SECOND !== 0) return;
-    if (this.position !== this.#toldPosition) this.#tellStatus(true);
+    if (this.position !== this.#toldStatus?.position) this.#toldStatus = undefined;
+    this.#tellStatus();
     this.#founder.evaluate();
     this.bonds.refresh();
   }
@@ -292,7 +298,7 @@ export class Member {
   #onChange(): void {
     this.#count();
     this.#router.update(this.#life, (peer) => this.bonds.get(peer));
-    this.#tellStatus(false);
+    this.#tellStatus();
     this.#founder.onChange();
     if (this.isOnline) this.#wasOnline = true;
     this.conditions.notify();
@@ -307,13 +313,11 @@ export class Member {
     this.#lastLeader = leader ?? this.#lastLeader;
   }
 
-  #tellStatus(withPosition: boolean): void {
+  #tellStatus(): void {
     if (this.#storage === undefined || this.#scope.isClosed) return;
     const status = this.status();
-    const text = JSON.stringify({ ...status, position: 0 });
-    if (text === this.#toldStatus && !withPosition) return;
-    this.#toldStatus = text;
-    this.#toldPosition = status.position;
+    if (this.#toldStatus !== undefined && isSameStatus(status, this.#toldStatus)) return;
+    this.#toldStatus = status;
     for (const bond of this.bonds.all) bond.send({ type: "status", status });
   }
 

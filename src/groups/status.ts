@@ -39,3 +39,17 @@ export function peerOf(member: MemberId): PeerId {
 export function storeOf(member: MemberId): StoreId {
   return member.slice(65) as StoreId;
 }
+
+/** Would others learn anything but the position? */
+export function isSameStatus(a: MemberStatus, b: MemberStatus): boolean {
+  return (
+    a.storeId === b.storeId &&
+    a.incarnation === b.incarnation &&
+    a.role === b.role &&
+    a.isOpen === b.isOpen &&
+    a.isEligible === b.isEligible &&
+    a.isServing === b.isServing &&
+    a.term === b.term &&
+    a.leader === b.leader
+  );
+}
