@@ -152,6 +152,17 @@ export class Reader implements StreamHandlers {
     return this.until(() => this.closes.length > 0);
   }
 
+  /**
+   * The peer is gone without a word. How that looks is the operating system's choice: an end, or a close with a cause. After an end
+   * our own end closes it, which may find a reset.
+   */
+  async over(): Promise<void> {
+    await this.until(() => this.hasEnded || this.closes.length > 0);
+    if (this.closes.length > 0) assert(this.closes[0] instanceof Error, "no close without an end has no cause");
+    else this.connection.end();
+    await this.closed();
+  }
+
   #check(): void {
     assert(!this.#isStarting, "no handler is called from within start");
     assert.equal(this.closes.length, 0, "nothing comes after the close, and the close comes once");

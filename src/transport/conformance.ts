@@ -257,14 +257,13 @@ function endTests(check: Check): void {
     assert.deepEqual([here.closes, there.closes], [[undefined], [undefined]]);
   });
 
-  check("destroy ends both sides: ours without a cause, the peer's with one", async (bench) => {
+  check("destroy closes ours without a cause, and the peer hears of it", async (bench) => {
     const { near, far } = await connect(bench);
     const [here, there] = [new Reader(near), new Reader(far)];
     near.destroy();
     near.destroy();
-    await Promise.all([here.closed(), there.closed()]);
+    await Promise.all([here.closed(), there.over()]);
     assert.deepEqual(here.closes, [undefined]);
-    assert(there.closes[0] instanceof Error);
     assert.equal(near.write(Buffer.from("x")), false);
     assert.equal(far.write(Buffer.from("x")), false);
     near.end();
@@ -281,8 +280,7 @@ function endTests(check: Check): void {
     await here.closed();
     await passTime(a, b, 5);
     const there = new Reader(far);
-    await there.closed();
-    assert.equal(there.closes.length, 1);
+    await there.over();
     const ours = await a.dial(b);
     await b.next();
     ours.destroy();
@@ -296,14 +294,13 @@ function endTests(check: Check): void {
     const { near, far } = await connect(bench);
     const [here, there] = [new Reader(near), new Reader(far)];
     far.pause();
-    for (let i = 0; i < 64; i++) near.write(sequence(0, 65_536));
+    for (let i = 0; i < 64; i++) near.write(sequence(i * 65_536, 65_536));
     far.write(sequence(0, 65_536));
     near.destroy();
     await here.closed();
     far.resume();
-    await there.closed();
-    assert(there.closes[0] instanceof Error);
-    assert(there.length < 64 * 65_536 || near.bufferedBytes === 0);
+    await there.over();
+    assert(Buffer.from(there.bytes).equals(sequence(0, there.length)), "what arrives is a beginning of what was sent");
   });
 }
 
@@ -354,7 +351,7 @@ function lifeTests(check: Check): void {
     await closing;
     assert.deepEqual(here.closes, [undefined], "told before close resolves");
     await failed;
-    await there.closed();
+    await there.over();
     await assert.rejects(b.transport.dial(atA, PROTOCOL, { signal: never() }), isDialError("unreachable"));
     await assert.rejects(a.dial(b), isDialError("unreachable"));
     await assert.rejects(a.listen(), (error) => MosaikError.is(error, "closed"));

@@ -7,6 +7,7 @@ import { formatAddress, type HostAndPort } from "../address.ts";
 import { Admission, type TransportLimits } from "../admission.ts";
 import type { Address, Protocol, TransportCounters } from "../types.ts";
 import { TlsConnection } from "./connection.ts";
+import type { OpenSockets } from "./open-sockets.ts";
 import { checkPeer } from "./peer-check.ts";
 
 export interface AcceptorOptions {
@@ -17,8 +18,7 @@ export interface AcceptorOptions {
   readonly counters: TransportCounters;
   readonly protocols: readonly Protocol[];
   readonly onConnection: (connection: TlsConnection) => void;
-  /** Every TLS socket from its first byte on, so that its owner can destroy it. */
-  readonly onSocket: (socket: Socket) => void;
+  readonly sockets: OpenSockets;
 }
 
 /**
@@ -73,7 +73,7 @@ export class Acceptor {
   }
 
   #handshake(tcp: Socket, remoteAddress: Address, establish: () => void): void {
-    const { env, context, limits, counters, protocols, onSocket } = this.#options;
+    const { env, context, limits, counters, protocols, sockets } = this.#options;
     const socket = new TLSSocket(tcp, {
       isServer: true,
       secureContext: context,
@@ -81,10 +81,10 @@ export class Acceptor {
       rejectUnauthorized: false,
       ALPNProtocols: [...protocols],
     });
-    onSocket(socket);
+    sockets.add(socket);
     const deadline = env.after(limits.handshakeTimeoutMs, () => {
       counters.handshakesTimedOut++;
-      tcp.resetAndDestroy();
+      socket.destroy();
     });
     const onEarlyClose = (): void => {
       deadline.cancel();
@@ -97,20 +97,20 @@ export class Acceptor {
       deadline.cancel();
       socket.off("close", onEarlyClose);
       establish();
-      this.#onSecure(socket, tcp, remoteAddress);
+      this.#onSecure(socket, remoteAddress);
     });
   }
 
-  #onSecure(socket: TLSSocket, tcp: Socket, remoteAddress: Address): void {
+  #onSecure(socket: TLSSocket, remoteAddress: Address): void {
     const { selfId, protocols, counters, onConnection } = this.#options;
     const check = checkPeer(socket, protocols, selfId);
     if (!check.ok) {
       counters.handshakesFailed++;
-      tcp.resetAndDestroy();
+      socket.destroy();
       return;
     }
     counters.accepted++;
-    onConnection(new TlsConnection(socket, tcp, { remoteId: check.peerId, remoteAddress, protocol: check.protocol }));
+    onConnection(new TlsConnection(socket, { remoteId: check.peerId, remoteAddress, protocol: check.protocol }));
   }
 }
 

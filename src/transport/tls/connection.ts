@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { LIMITS } from "../../env/index.ts";
 import type { PeerId } from "../../identity/index.ts";
@@ -22,20 +21,20 @@ export class TlsConnection implements Connection {
   readonly remoteAddress: Address;
   readonly protocol: Protocol;
   readonly #socket: TLSSocket;
-  /** The TCP socket below: only it can reset. */
-  readonly #tcp: Socket;
   readonly #exporter: KeyExporter;
   #handlers: StreamHandlers | undefined;
   #cause: Error | undefined;
   #isOurDoing = false;
   #isFull = false;
+  #isPaused = false;
+  #isEndTold = false;
+  #isCloseTold = false;
 
-  constructor(socket: TLSSocket, tcp: Socket, facts: Facts) {
+  constructor(socket: TLSSocket, facts: Facts) {
     this.remoteId = facts.remoteId;
     this.remoteAddress = facts.remoteAddress;
     this.protocol = facts.protocol;
     this.#socket = socket;
-    this.#tcp = tcp;
     this.#exporter = new KeyExporter(
       socket.exportKeyingMaterial(EXPORTER_SECRET_BYTES, "EXPORTER-mosaik-connection", Buffer.alloc(0)),
     );
@@ -56,12 +55,10 @@ export class TlsConnection implements Connection {
   start(handlers: StreamHandlers): void {
     this.#handlers = handlers;
     const socket = this.#socket;
-    if (socket.closed) {
-      queueMicrotask(() => handlers.onClose(this.#closeCause()));
-      return;
-    }
-    socket.on("close", () => handlers.onClose(this.#closeCause()));
-    socket.on("end", () => handlers.onEnd());
+    // Both may have come already.
+    queueMicrotask(() => this.#tellEnds());
+    socket.on("close", () => this.#tellEnds());
+    socket.on("end", () => this.#tellEnds());
     socket.on("drain", () => this.#onDrain());
     socket.on("data", (bytes: Uint8Array) => handlers.onData(bytes));
   }
@@ -80,11 +77,16 @@ export class TlsConnection implements Connection {
   }
 
   pause(): void {
+    this.#isPaused = true;
     this.#socket.pause();
   }
 
   resume(): void {
-    if (this.#handlers !== undefined) this.#socket.resume();
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    if (this.#handlers === undefined) return;
+    this.#socket.resume();
+    queueMicrotask(() => this.#tellEnds());
   }
 
   end(): void {
@@ -92,11 +94,11 @@ export class TlsConnection implements Connection {
   }
 
   destroy(): void {
-    if (this.#socket.destroyed) return;
+    if (this.#isOurDoing) return;
     this.#isOurDoing = true;
-    // A reset tells the peer at once that this is no orderly end; after an end there is nothing left to tell.
-    if (this.#socket.writableFinished) this.#socket.destroy();
-    else this.#tcp.resetAndDestroy();
+    // Closed already, and not told yet since we were paused.
+    if (this.#socket.closed) queueMicrotask(() => this.#tellEnds());
+    else this.#socket.destroy();
   }
 
   #onDrain(): void {
@@ -105,9 +107,19 @@ export class TlsConnection implements Connection {
     this.#handlers?.onDrain();
   }
 
-  #closeCause(): Error | undefined {
-    if (this.#isOurDoing) return undefined;
-    const isOrderly = this.#socket.readableEnded && this.#socket.writableFinished;
-    return this.#cause ?? (isOrderly ? undefined : new Error("the connection broke"));
+  /** Tells the peer's end, and the close, if it is time. Node tells an end also while paused, when nothing else is left to read. */
+  #tellEnds(): void {
+    const socket = this.#socket;
+    const isOrderly = socket.readableEnded && socket.writableFinished && !this.#isOurDoing;
+    const isBroken = socket.closed && !isOrderly;
+    if (this.#isPaused && !isBroken) return;
+    if (socket.readableEnded && !this.#isEndTold && !this.#isOurDoing) {
+      this.#isEndTold = true;
+      this.#handlers?.onEnd();
+    }
+    if (!socket.closed || this.#isCloseTold) return;
+    this.#isCloseTold = true;
+    const cause = isOrderly || this.#isOurDoing ? undefined : (this.#cause ?? new Error("the connection broke"));
+    this.#handlers?.onClose(cause);
   }
 }

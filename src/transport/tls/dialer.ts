@@ -7,6 +7,7 @@ import { formatAddress, parseAddress } from "../address.ts";
 import { attemptWithin } from "../dialing.ts";
 import { type Address, DialError, type Protocol } from "../types.ts";
 import { TlsConnection } from "./connection.ts";
+import type { OpenSockets } from "./open-sockets.ts";
 import { checkPeer } from "./peer-check.ts";
 
 export interface DialerOptions {
@@ -17,8 +18,7 @@ export interface DialerOptions {
   readonly timeoutMs: number;
   /** The specific address that we listen on, which outgoing connections carry too. */
   readonly bindHost: string | undefined;
-  /** Every TLS socket from its first byte on, so that its owner can destroy it. */
-  readonly onSocket: (socket: Socket) => void;
+  readonly sockets: OpenSockets;
 }
 
 export interface DialTarget {
@@ -96,21 +96,21 @@ async function dialHost(
       ? new DialError("wrong-peer", `${remoteAddress} is ${UniqueId.short(check.peerId)}`)
       : undefined;
   if (!check.ok || problem !== undefined) {
-    tcp.resetAndDestroy();
+    socket.destroy();
     throw problem;
   }
-  return new TlsConnection(socket, tcp, { remoteId: check.peerId, remoteAddress, protocol: check.protocol });
+  return new TlsConnection(socket, { remoteId: check.peerId, remoteAddress, protocol: check.protocol });
 }
 
 function openTcp(options: DialerOptions, target: DialTarget, host: string, port: number): Promise<Socket> {
-  const { env, timeoutMs, bindHost, onSocket } = options;
+  const { env, timeoutMs, bindHost, sockets } = options;
   const remoteAddress = formatAddress(host, port);
   const unreachable = (problem: string, cause?: unknown): DialError =>
     new DialError("unreachable", `${remoteAddress}: ${problem}`, cause);
   const onTimeout = (): DialError => unreachable("no answer in time");
   return attemptWithin<Socket>({ env, signal: target.signal, timeoutMs, onTimeout }, (resolve, reject) => {
     const tcp = connectTcp({ host, port, ...bindTo(bindHost, host), allowHalfOpen: true, noDelay: true });
-    onSocket(tcp);
+    sockets.add(tcp);
     tcp.on("error", (cause: NodeJS.ErrnoException) => reject(unreachable(cause.code ?? cause.message, cause)));
     tcp.on("close", () => reject(unreachable("closed")));
     tcp.once("connect", () => resolve(tcp));
@@ -119,7 +119,7 @@ function openTcp(options: DialerOptions, target: DialTarget, host: string, port:
 }
 
 function openTls(options: DialerOptions, target: DialTarget, tcp: Socket): Promise<TLSSocket> {
-  const { env, timeoutMs, context, onSocket } = options;
+  const { env, timeoutMs, context, sockets } = options;
   const failed = (problem: string, cause?: unknown): DialError =>
     new DialError("handshake-failed", `${target.address}: ${problem}`, cause);
   const onTimeout = (): DialError => failed("no handshake in time");
@@ -135,7 +135,7 @@ function openTls(options: DialerOptions, target: DialTarget, tcp: Socket): Promi
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     });
-    onSocket(socket);
+    sockets.wrap(tcp, socket);
     socket.on("error", (cause: NodeJS.ErrnoException) => {
       const isAlpn = cause.code === NO_ALPN_ALERT;
       reject(
@@ -146,7 +146,7 @@ function openTls(options: DialerOptions, target: DialTarget, tcp: Socket): Promi
     });
     socket.on("close", () => reject(failed("closed")));
     socket.once("secureConnect", () => resolve(socket));
-    return () => tcp.destroy();
+    return () => socket.destroy();
   });
 }
 

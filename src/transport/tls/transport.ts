@@ -1,4 +1,4 @@
-import { isIP, type Socket } from "node:net";
+import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
 import { badOption, type Env, mosaikError } from "../../env/index.ts";
 import type { Identity } from "../../identity/index.ts";
@@ -18,6 +18,7 @@ import { Acceptor, reachableAddresses } from "./acceptor.ts";
 import { makeSecureContext } from "./certificate.ts";
 import type { TlsConnection } from "./connection.ts";
 import { dialAddress } from "./dialer.ts";
+import { OpenSockets } from "./open-sockets.ts";
 
 export interface TlsTransportOptions {
   readonly env: Env;
@@ -39,8 +40,7 @@ class TlsTransport implements Transport {
   readonly #identity: Identity;
   readonly #limits: TransportLimits;
   readonly #listen: { readonly host: string; readonly port: number };
-  /** Everything that has a descriptor, or will have one. */
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new OpenSockets();
   readonly #connections = new Set<TlsConnection>();
   readonly #dials = new AbortController();
   #context: Promise<SecureContext> | undefined;
@@ -75,7 +75,7 @@ class TlsTransport implements Transport {
         this.#own(connection);
         onConnection(connection);
       },
-      onSocket: (socket) => this.#track(socket),
+      sockets: this.#sockets,
     });
     this.#acceptor = acceptor;
     const port = await acceptor.listen(this.#listen);
@@ -108,7 +108,7 @@ class TlsTransport implements Transport {
       context: await this.#secureContext(),
       timeoutMs: this.#limits.handshakeTimeoutMs,
       bindHost: this.#bindHost(),
-      onSocket: (socket: Socket) => this.#track(socket),
+      sockets: this.#sockets,
     };
     return dialInOrder(peer, options.selfId, signal, (address) =>
       dialAddress(options, { id: peer.id, address, protocol, signal }),
@@ -120,15 +120,7 @@ class TlsTransport implements Transport {
     this.#acceptor?.close();
     this.#localAddresses = [];
     for (const connection of this.#connections) connection.destroy();
-    const gone = [...this.#sockets].map(
-      (socket) =>
-        new Promise<void>((resolve) => {
-          if (socket.closed) resolve();
-          socket.once("close", () => resolve());
-          socket.destroy();
-        }),
-    );
-    await Promise.all(gone);
+    await this.#sockets.destroyAll();
   }
 
   /** Made once, when it is first needed, and never on import. */
@@ -140,11 +132,6 @@ class TlsTransport implements Transport {
   #bindHost(): string | undefined {
     const { host } = this.#listen;
     return isIP(host) === 0 || host === "0.0.0.0" || host === "::" ? undefined : host;
-  }
-
-  #track(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
   }
 
   #own(connection: TlsConnection): void {
