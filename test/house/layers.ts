@@ -16,6 +16,8 @@ const LAYERS: Readonly<Record<string, number>> = {
   streams: 3,
   groups: 3,
   collections: 4,
+  "network-options.ts": 4.9,
+  "network-metrics.ts": 4.9,
   "network.ts": 5,
   "index.ts": 5.1,
   sim: 6,
