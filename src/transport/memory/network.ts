@@ -61,16 +61,18 @@ export class MemoryNetwork implements EndOwner {
     for (const { pipes } of this.#pairs) for (const pipe of pipes) pipe.wake();
   }
 
-  /** Breaks all connections between two addresses: each end that lives hears of it. */
-  reset(a: Address, b: Address): void {
-    for (const { ends } of this.#between(a, b)) {
-      for (const end of ends) end.breakDown(new Error("the connection was reset"));
-    }
+  /** Breaks all connections between two addresses: each end that lives hears of it. @returns how many there were */
+  reset(a: Address, b: Address): number {
+    const pairs = this.#between(a, b);
+    for (const { ends } of pairs) for (const end of ends) end.breakDown(new Error("the connection was reset"));
+    return pairs.length;
   }
 
-  /** All connections between two addresses stay open, and carry nothing ever after. New ones are not affected. */
-  halfOpen(a: Address, b: Address): void {
-    for (const { pipes } of this.#between(a, b)) for (const pipe of pipes) pipe.becomeBlackHole();
+  /** All connections between two addresses stay open, and carry nothing ever after. New ones are not affected. @returns how many there were */
+  halfOpen(a: Address, b: Address): number {
+    const pairs = this.#between(a, b);
+    for (const { pipes } of pairs) for (const pipe of pipes) pipe.becomeBlackHole();
+    return pairs.length;
   }
 
   /**

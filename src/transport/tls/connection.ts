@@ -27,6 +27,7 @@ export class TlsConnection implements Connection {
   #isOurDoing = false;
   #isFull = false;
   #isPaused = false;
+  #isClosed = false;
   #isEndTold = false;
   #isCloseTold = false;
 
@@ -40,6 +41,11 @@ export class TlsConnection implements Connection {
     );
     socket.on("error", (cause: Error) => {
       this.#cause ??= cause;
+    });
+    // Node's own `closed` turns true before the event.
+    socket.once("close", () => {
+      this.#isClosed = true;
+      this.#tellEnds();
     });
   }
 
@@ -57,10 +63,11 @@ export class TlsConnection implements Connection {
     const socket = this.#socket;
     // Both may have come already.
     queueMicrotask(() => this.#tellEnds());
-    socket.on("close", () => this.#tellEnds());
     socket.on("end", () => this.#tellEnds());
     socket.on("drain", () => this.#onDrain());
-    socket.on("data", (bytes: Uint8Array) => handlers.onData(bytes));
+    socket.on("data", (bytes: Uint8Array) => {
+      if (!this.#isOurDoing) handlers.onData(bytes);
+    });
   }
 
   write(bytes: Uint8Array): boolean {
@@ -97,7 +104,7 @@ export class TlsConnection implements Connection {
     if (this.#isOurDoing) return;
     this.#isOurDoing = true;
     // Closed already, and not told yet since we were paused.
-    if (this.#socket.closed) queueMicrotask(() => this.#tellEnds());
+    if (this.#isClosed) queueMicrotask(() => this.#tellEnds());
     else this.#socket.destroy();
   }
 
@@ -109,17 +116,19 @@ export class TlsConnection implements Connection {
 
   /** Tells the peer's end, and the close, if it is time. Node tells an end also while paused, when nothing else is left to read. */
   #tellEnds(): void {
+    const handlers = this.#handlers;
+    if (handlers === undefined) return;
     const socket = this.#socket;
     const isOrderly = socket.readableEnded && socket.writableFinished && !this.#isOurDoing;
-    const isBroken = socket.closed && !isOrderly;
+    const isBroken = this.#isClosed && !isOrderly;
     if (this.#isPaused && !isBroken) return;
     if (socket.readableEnded && !this.#isEndTold && !this.#isOurDoing) {
       this.#isEndTold = true;
-      this.#handlers?.onEnd();
+      handlers.onEnd();
     }
-    if (!socket.closed || this.#isCloseTold) return;
+    if (!this.#isClosed || this.#isCloseTold) return;
     this.#isCloseTold = true;
     const cause = isOrderly || this.#isOurDoing ? undefined : (this.#cause ?? new Error("the connection broke"));
-    this.#handlers?.onClose(cause);
+    handlers.onClose(cause);
   }
 }

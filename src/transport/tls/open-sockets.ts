@@ -25,7 +25,6 @@ export class OpenSockets {
     const closed = [...this.#sockets].map(
       (socket) =>
         new Promise<void>((resolve) => {
-          if (socket.closed) resolve();
           socket.once("close", () => resolve());
           socket.destroy();
         }),
