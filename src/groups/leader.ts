@@ -47,7 +47,7 @@ export class LeaderTerm {
     this.#nowUs = nowUs;
     this.#electedUs = nowUs();
     this.#baseTimeMs = tail.reduce((latest, entry) => Math.max(latest, timeOf(entry)), replica.timeMs);
-    this.#openAt = replica.isOpen ? 0 : tail.find((entry) => entry.kind === ENTRY_OPEN)?.index;
+    this.#openAt = replica.openIndex ?? tail.find((entry) => entry.kind === ENTRY_OPEN)?.index;
     this.#hasCommands = replica.hasCommands || tail.some((entry) => entry.kind === ENTRY_COMMANDS);
   }
 

@@ -58,7 +58,7 @@ export class Replica {
   #index: Index = 0;
   #position = 0;
   #timeMs = 0;
-  #isOpen = false;
+  #openIndex: Index | undefined;
   #commands = 0;
 
   constructor(options: { runtime: MachineRuntime; groupId: UniqueId; networkId: UniqueId; events: ReplicaEvents }) {
@@ -83,7 +83,11 @@ export class Replica {
   }
   /** The *open* entry was applied. */
   get isOpen(): boolean {
-    return this.#isOpen;
+    return this.#openIndex !== undefined;
+  }
+  /** Where that entry is. */
+  get openIndex(): Index | undefined {
+    return this.#openIndex;
   }
   get hasCommands(): boolean {
     return this.#commands > 0;
@@ -106,7 +110,7 @@ export class Replica {
         break;
       }
       case ENTRY_OPEN:
-        this.#isOpen = true;
+        this.#openIndex ??= entry.index;
         break;
       case ENTRY_SESSION: {
         const key = decodeSession(entry.data);
