@@ -51,6 +51,12 @@ export class SimDisk {
   get steps(): number {
     return this.#steps;
   }
+  /** Changes that were called for and are not durable yet. */
+  get changesUnderWay(): number {
+    let sum = 0;
+    for (const store of this.#open) sum += store.changesUnderWay;
+    return sum;
+  }
   /** Changes that crashes took away: the effect of a crash on this disk. */
   get lostChanges(): number {
     return this.#lostChanges;
@@ -209,10 +215,15 @@ class SimStorage implements Storage {
 
   async close(): Promise<void> {
     this.#failure ??= mosaikError("closed", "the store is closed");
-    if (this.#syncing.length + this.#pending.length > 0) {
+    if (this.changesUnderWay > 0) {
       await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
     }
     this.#disk.detach(this);
+  }
+
+  /** @internal */
+  get changesUnderWay(): number {
+    return this.#syncing.length + this.#pending.length;
   }
 
   /** @internal Power is lost: counts the changes that are gone. */

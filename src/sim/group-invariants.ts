@@ -1,0 +1,199 @@
+import { createHash } from "node:crypto";
+import type { GroupProbe, ProbeSource } from "../groups/index.ts";
+import { UniqueId } from "../identity/index.ts";
+import type { Entry, HardState, Index, MemberId, Term } from "../raft/index.ts";
+import type { IncarnationId } from "../storage/index.ts";
+import { type EntryFact, type InvariantName, InvariantViolation, RaftInvariants } from "./core/invariants.ts";
+
+/** Names of what a run as a whole must keep, beside those of Raft. */
+export type RunInvariantName =
+  | InvariantName
+  | "linearizability"
+  | "exactly-once"
+  | "equal-states"
+  | "one-open-incarnation"
+  | "dense-positions"
+  | "no-bug";
+
+/** A named promise of the whole system that a run broke. */
+export class RunViolation extends Error {
+  override readonly name = "RunViolation";
+  readonly invariant: RunInvariantName;
+  constructor(invariant: RunInvariantName, message: string, cause?: unknown) {
+    super(`${invariant}: ${message}`, cause === undefined ? undefined : { cause });
+    this.invariant = invariant;
+  }
+}
+
+export interface GroupInvariantsOptions {
+  /** Ends the run. */
+  readonly onViolation: (violation: unknown) => void;
+  /** For the trace: what a peer applied. */
+  readonly onApply?: (source: ProbeSource, entry: EntryFact, position: number) => void;
+  /** Names a member for people. */
+  readonly nameOf: (source: ProbeSource) => string;
+}
+
+/**
+ * All groups of a run under the eyes of Raft's invariants: one observer for each incarnation, fed by the members' drivers. What
+ * the observer cannot see from one incarnation is checked here: votes as they leave, positions, and that at most one incarnation of a
+ * group ever takes commands.
+ */
+export class GroupInvariants implements GroupProbe {
+  readonly #options: GroupInvariantsOptions;
+  readonly #observers = new Map<IncarnationId, RaftInvariants>();
+  readonly #logs = new Map<MemberId, { facts: EntryFact[]; committed: Index }>();
+  readonly #votes = new Map<string, MemberId>();
+  readonly #positions = new Map<MemberId, number>();
+  /** The incarnation of each group that took a command. */
+  readonly #serving = new Map<UniqueId, IncarnationId>();
+  #leaderships = 0;
+  #commits = 0;
+
+  constructor(options: GroupInvariantsOptions) {
+    this.#options = options;
+  }
+
+  /** Leaders seen so far, in all groups. */
+  get leaderships(): number {
+    return this.#leaderships;
+  }
+  /** Entries that some member learnt to be committed, each counted once for every member. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  onStart(source: ProbeSource, hardState: HardState, entries: readonly Entry[]): void {
+    this.#guard(() => {
+      const facts = entries.map(factOf);
+      this.#logs.set(source.member, { facts: [...facts], committed: 0 });
+      this.#positions.set(source.member, 0);
+      this.#observer(source).onStart(this.#name(source), hardState, facts);
+    });
+  }
+
+  onHardState(source: ProbeSource, { term, votedFor }: HardState): void {
+    this.#guard(() => this.#observer(source).onHardState(this.#name(source), term, votedFor));
+  }
+
+  onVote(source: ProbeSource, term: Term, candidate: MemberId): void {
+    this.#guard(() => {
+      const key = `${source.incarnation}/${source.member}/${term}`;
+      const earlier = this.#votes.get(key) ?? candidate;
+      this.#votes.set(key, earlier);
+      if (earlier === candidate) return;
+      throw new InvariantViolation("one-vote-per-term", `${this.#name(source)} gave two votes in term ${term}`);
+    });
+  }
+
+  onTruncate(source: ProbeSource, from: Index): void {
+    this.#guard(() => {
+      const log = this.#log(source);
+      log.facts.length = Math.min(log.facts.length, from - 1);
+      this.#observer(source).onTruncate(this.#name(source), from);
+    });
+  }
+
+  onAppend(source: ProbeSource, entries: readonly Entry[]): void {
+    this.#guard(() => {
+      const facts = entries.map(factOf);
+      this.#log(source).facts.push(...facts);
+      this.#observer(source).onAppend(this.#name(source), facts);
+    });
+  }
+
+  onLeader(source: ProbeSource, term: Term, _voters: readonly MemberId[]): void {
+    this.#leaderships++;
+    this.#guard(() => this.#observer(source).onLeader(this.#name(source), term));
+  }
+
+  onCommit(source: ProbeSource, index: Index, term: Term): void {
+    this.#guard(() => {
+      const log = this.#log(source);
+      for (let i = log.committed + 1; i <= index; i++) {
+        const fact = log.facts[i - 1];
+        if (fact === undefined) {
+          throw new InvariantViolation(
+            "log-matching",
+            `${this.#name(source)} committed entry ${i}, which it does not hold`,
+          );
+        }
+        this.#commits++;
+        this.#observer(source).onCommit(this.#name(source), term, fact);
+      }
+      log.committed = Math.max(log.committed, index);
+    });
+  }
+
+  onApply(source: ProbeSource, entry: Entry, position: number): void {
+    this.#guard(() => {
+      const fact = factOf(entry);
+      this.#options.onApply?.(source, fact, position);
+      this.#observer(source).onApply(this.#name(source), fact);
+      this.#checkPosition(source, position);
+    });
+  }
+
+  onRestore(source: ProbeSource, _index: Index, _term: Term): void {
+    this.#positions.delete(source.member);
+  }
+
+  onSetAside(source: ProbeSource): void {
+    this.#logs.delete(source.member);
+    this.#positions.delete(source.member);
+  }
+
+  #checkPosition(source: ProbeSource, position: number): void {
+    const before = this.#positions.get(source.member) ?? position;
+    if (position < before) {
+      throw new RunViolation(
+        "dense-positions",
+        `${this.#name(source)} went from position ${before} back to ${position}`,
+      );
+    }
+    this.#positions.set(source.member, position);
+    if (position === 0 || source.incarnation === undefined) return;
+    const serving = this.#serving.get(source.group) ?? source.incarnation;
+    this.#serving.set(source.group, serving);
+    if (serving === source.incarnation) return;
+    const [one, two] = [serving, source.incarnation].map((id) => UniqueId.short(id));
+    throw new RunViolation("one-open-incarnation", `incarnations ${one} and ${two} of one group both took commands`);
+  }
+
+  #observer({ incarnation }: ProbeSource): RaftInvariants {
+    if (incarnation === undefined) throw new InvariantViolation("log-matching", "a free store has no log");
+    let observer = this.#observers.get(incarnation);
+    if (observer === undefined) {
+      observer = new RaftInvariants();
+      this.#observers.set(incarnation, observer);
+    }
+    return observer;
+  }
+
+  #log({ member }: ProbeSource): { facts: EntryFact[]; committed: Index } {
+    let log = this.#logs.get(member);
+    if (log === undefined) {
+      log = { facts: [], committed: 0 };
+      this.#logs.set(member, log);
+    }
+    return log;
+  }
+
+  #name(source: ProbeSource): string {
+    return this.#options.nameOf(source);
+  }
+
+  /** A fact must not throw into the driver that tells it. */
+  #guard(check: () => void): void {
+    try {
+      check();
+    } catch (violation) {
+      this.#options.onViolation(violation);
+    }
+  }
+}
+
+function factOf({ index, term, kind, data }: Entry): EntryFact {
+  const digest = createHash("sha256").update(Uint8Array.of(kind)).update(data).digest("hex").slice(0, 16);
+  return { index, term, digest };
+}

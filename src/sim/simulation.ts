@@ -1,0 +1,248 @@
+import { type Logger, type SeededRandom, silentLogger, VirtualWorld } from "../env/index.ts";
+import type { AnyMachine, Group, OpenOptions, RoleOptions } from "../groups/index.ts";
+import { Identity } from "../identity/index.ts";
+import { createNetwork, type Network } from "../network.ts";
+import type { NetworkOptions } from "../network-options.ts";
+import { SimDisk, simStorageFactory } from "../storage/index.ts";
+import { MemoryNetwork } from "../transport/index.ts";
+import { FaultCounter } from "./fault-counter.ts";
+import { GroupInvariants, RunViolation } from "./group-invariants.ts";
+import { Trace } from "./trace.ts";
+import { type DelayRange, Weather } from "./weather.ts";
+
+export interface SimulationOptions {
+  readonly seed: number;
+  /** Keeps the trace's lines, beside their hash. */
+  readonly keepTrace?: boolean | undefined;
+  readonly usualDelay?: DelayRange | undefined;
+  readonly virtualMsMax?: number | undefined;
+}
+
+const NETWORK_NAME = "simulated";
+
+/**
+ * Whole nodes in one virtual world: their wire, their disks, the invariants that watch them, and the trace. What goes wrong is up to
+ * the user of this: a story, or a random run.
+ */
+export class Simulation {
+  readonly world: VirtualWorld;
+  readonly random: SeededRandom;
+  readonly trace: Trace;
+  readonly faults = new FaultCounter();
+  readonly weather: Weather;
+  readonly wire: MemoryNetwork;
+  readonly invariants: GroupInvariants;
+  readonly #nodes = new Map<string, SimulatedNode>();
+  readonly #names = new Map<string, string>();
+
+  constructor(options: SimulationOptions) {
+    this.world = new VirtualWorld({
+      seed: options.seed,
+      virtualMsMax: options.virtualMsMax,
+      onEvent: (_timeUs, node, label) => this.trace.add(node, label),
+    });
+    this.trace = new Trace(() => this.world.nowUs, { keepLines: options.keepTrace === true });
+    this.random = this.world.random.fork("simulation");
+    this.weather = new Weather(this.random.fork("weather"), this.faults, options.usualDelay);
+    this.weather.onArrival = (from, to, length) => this.trace.add(to, `takes ${length} bytes from ${from}`);
+    this.wire = new MemoryNetwork({ conditions: this.weather });
+    this.weather.onCleared = () => this.wire.wake();
+    this.invariants = new GroupInvariants({
+      onViolation: (violation) => this.world.fail(violation),
+      nameOf: ({ peer, member }) => `${this.#names.get(peer) ?? peer}/${member.slice(-6)}`,
+      onApply: ({ peer }, { index, term, digest }) => {
+        this.trace.add(this.#names.get(peer) ?? peer, `applies ${index} of term ${term} ${digest}`);
+      },
+    });
+  }
+
+  get nodes(): readonly SimulatedNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** Starts another node, which knows all others' addresses. @param options - of its network, in all its lives */
+  async addNode(name: string, options: NetworkOptions = {}): Promise<SimulatedNode> {
+    const known = this.#nodes.get(name);
+    if (known !== undefined) return known;
+    const node = new SimulatedNode(this, name, `10.0.0.${this.#nodes.size + 1}:7000`, options);
+    this.#nodes.set(name, node);
+    await node.start();
+    return node;
+  }
+
+  node(name: string): SimulatedNode {
+    const node = this.#nodes.get(name);
+    if (node === undefined) throw new Error(`there is no node ${name}`);
+    return node;
+  }
+
+  /** @internal So that traces and violations have names. */
+  introduce(name: string, peerId: string): void {
+    this.#names.set(peerId, name);
+  }
+
+  /** All connections between two nodes end, or go dumb. */
+  breakConnections(kind: "reset" | "half-open", one: SimulatedNode, two: SimulatedNode): void {
+    const { wire } = this;
+    const broken = kind === "reset" ? wire.reset(one.address, two.address) : wire.halfOpen(one.address, two.address);
+    this.trace.add("sim", `${kind} of ${broken} connections between ${one.name} and ${two.name}`);
+    this.faults.count(kind, broken);
+  }
+
+  /** On the simulator's own clock, which never stops or drifts. */
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.world.env("sim").after(ms, resolve));
+  }
+
+  /** Waits until it holds, looking again every ten milliseconds. */
+  async until(condition: () => boolean | Promise<boolean>, withinMs: number, what = "the condition"): Promise<void> {
+    const untilUs = this.world.nowUs + withinMs * 1000;
+    while (!(await condition())) {
+      if (this.world.nowUs >= untilUs) throw new Error(`${what} did not hold within ${withinMs} ms`);
+      await this.sleep(10);
+    }
+  }
+}
+
+interface JoinedGroup {
+  readonly name: string;
+  readonly options: RoleOptions & OpenOptions & { readonly machine: AnyMachine };
+}
+
+/** One node through all its lives: its disk stays, its network is new each time. */
+export class SimulatedNode {
+  readonly name: string;
+  readonly address: string;
+  readonly #simulation: Simulation;
+  readonly #options: NetworkOptions;
+  readonly #joined: JoinedGroup[] = [];
+  readonly #groups = new Map<string, Group<AnyMachine>>();
+  #disk: SimDisk;
+  #disks = 1;
+  #network: Network | undefined;
+
+  /** @internal Use `Simulation.addNode`. */
+  constructor(simulation: Simulation, name: string, address: string, options: NetworkOptions) {
+    this.#simulation = simulation;
+    this.name = name;
+    this.address = address;
+    this.#options = options;
+    this.#disk = this.#makeDisk();
+  }
+
+  get isUp(): boolean {
+    return this.#network !== undefined;
+  }
+  get isPaused(): boolean {
+    return this.#virtual.isPaused;
+  }
+  get disk(): SimDisk {
+    return this.#disk;
+  }
+  /** Of its present life. */
+  get network(): Network {
+    if (this.#network === undefined) throw new Error(`${this.name} is down`);
+    return this.#network;
+  }
+  get #virtual() {
+    return this.#simulation.world.node(this.name);
+  }
+  /** The node as the virtual world sees it: clocks, pauses. */
+  get machine() {
+    return this.#virtual;
+  }
+
+  /** Of its present life. A group that was joined is joined again by each life. */
+  group(name: string): Group<AnyMachine> {
+    const group = this.#groups.get(name);
+    if (group === undefined) throw new Error(`${this.name} has no group ${name} in its present life`);
+    return group;
+  }
+
+  join(name: string, options: JoinedGroup["options"]): Group<AnyMachine> {
+    this.#joined.push({ name, options });
+    const group = this.network.groups.join(name, options);
+    this.#groups.set(name, group);
+    return group;
+  }
+
+  /** @internal */
+  async start(): Promise<void> {
+    const { env, life } = this.#virtual;
+    const identity = Identity.fromSeed(this.#disk.identitySeed);
+    this.#simulation.introduce(this.name, identity.peerId);
+    this.#note("starts");
+    const others = this.#simulation.nodes.filter((node) => node !== this).map(({ address }) => address);
+    const options: NetworkOptions = { listen: this.address, bootstrap: others, insecure: true, ...this.#options };
+    const network = await createNetwork(NETWORK_NAME, options, {
+      env,
+      identity,
+      transport: (init) =>
+        this.#simulation.wire.transport({ env: init.env, identity: init.identity, address: init.listen }),
+      storage: simStorageFactory(this.#disk, env),
+      logger: this.#logger(),
+      probe: this.#simulation.invariants,
+    });
+    if (this.#virtual.life !== life) return;
+    this.#network = network;
+    for (const { name, options: groupOptions } of this.#joined) {
+      this.#groups.set(name, network.groups.join(name, groupOptions));
+    }
+  }
+
+  /** The process dies in this very moment. @param options.silent - its peers are not told: the machine lost its power */
+  crash({ silent = false }: { readonly silent?: boolean } = {}): void {
+    if (this.#network === undefined) return;
+    this.#note(silent ? "loses power" : "crashes");
+    this.#network = undefined;
+    this.#groups.clear();
+    this.#virtual.crash();
+    this.#simulation.wire.crash(this.address, { silent });
+    const lostBefore = this.#disk.lostChanges;
+    this.#disk.crash();
+    this.#simulation.faults.count(silent ? "power-loss" : "crash");
+    this.#simulation.faults.count("lost-writes", this.#disk.lostChanges - lostBefore);
+  }
+
+  /** Begins its next life. With another disk it is another peer. */
+  async restart({ keepDisk = true }: { readonly keepDisk?: boolean | undefined } = {}): Promise<void> {
+    if (this.#network !== undefined) this.crash();
+    if (!keepDisk) {
+      this.#disks++;
+      this.#disk = this.#makeDisk();
+    }
+    await this.start();
+  }
+
+  pause(): void {
+    this.#note("is paused");
+    this.#virtual.pause();
+  }
+
+  resume(): void {
+    if (!this.isPaused) return;
+    this.#note("goes on");
+    this.#virtual.resume();
+  }
+
+  #makeDisk(): SimDisk {
+    const random = this.#simulation.random.fork(`disk/${this.name}/${this.#disks}`);
+    return new SimDisk(this.name, random, (step) => this.#note(`disk ${step}`));
+  }
+
+  #note(what: string): void {
+    this.#simulation.trace.add(this.name, what);
+  }
+
+  /** An error that a node logs is a bug: what is expected of peers and networks is not an error. */
+  #logger(): Logger {
+    return {
+      ...silentLogger,
+      error: (fields, message) => {
+        const { cause } = fields as { readonly cause?: unknown };
+        const what = cause instanceof Error ? (cause.stack ?? cause.message) : JSON.stringify(fields);
+        this.#simulation.world.fail(new RunViolation("no-bug", `${this.name}: ${message}: ${what}`, cause));
+      },
+    };
+  }
+}
