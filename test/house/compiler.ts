@@ -21,6 +21,8 @@ export function createProgram(
   const texts = new Map(Object.entries(virtual).map(([path, text]) => [join(ROOT, path), text]));
   const { fileExists, readFile, getSourceFile } = host;
   host.fileExists = (path) => texts.has(path) || fileExists(path);
+  // Folders of virtual files count as well; that a file is not there is found out anyway.
+  host.directoryExists = () => true;
   host.readFile = (path) => texts.get(path) ?? readFile(path);
   host.getSourceFile = (path, version, ...rest) => {
     const text = texts.get(path);
