@@ -1,114 +1,22 @@
-import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { deepEqual, equal, rejects } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LIMITS } from "../env/index.ts";
 import { UniqueId } from "../identity/index.ts";
 import { DecodeError } from "./bytes.ts";
 import { encodeFrame, KIND } from "./frames.ts";
+import type { HandshakeError, InitiateLinkOptions } from "./handshake.ts";
 import {
-  type AcceptLinkOptions,
-  acceptLink,
-  HandshakeError,
-  type InitiateLinkOptions,
-  initiateLink,
-} from "./handshake.ts";
-import { type FakeStream, FakeWorld, streamPair } from "./stream-pair.test.ts";
-import { CLOSE, type Link, type LinkClose, type LinkHandlers } from "./types.ts";
-
-const NETWORK = UniqueId.from("test");
-const PROOF = Uint8Array.of(1, 2, 3);
-const DATA = 16;
-
-type Overrides = Partial<InitiateLinkOptions & AcceptLinkOptions>;
-
-/** Two ends, and what happened at each. */
-class Bench {
-  readonly world = new FakeWorld();
-  readonly ada: FakeStream;
-  readonly bob: FakeStream;
-  readonly bugs: unknown[] = [];
-
-  constructor() {
-    [this.ada, this.bob] = streamPair(this.world);
-  }
-
-  options(overrides: Overrides): InitiateLinkOptions & AcceptLinkOptions {
-    return {
-      env: this.world,
-      protocol: "test/1",
-      frameBytesMax: 1024 * 1024,
-      hello: { versionMin: 1, versionMax: 2, network: NETWORK, features: 0b101 },
-      proofs: { prove: () => PROOF, verify: (_stream, proof) => Buffer.compare(proof, PROOF) === 0 },
-      payload: text("from ada"),
-      accept: () => ({ payload: text("from bob") }),
-      onBug: (cause) => this.bugs.push(cause),
-      ...overrides,
-    };
-  }
-
-  initiate(overrides: Overrides = {}): Promise<Link> {
-    return initiateLink(this.ada, this.options(overrides));
-  }
-
-  accept(overrides: Overrides = {}): Promise<Link> {
-    return acceptLink(this.bob, this.options(overrides));
-  }
-
-  /** Runs both handshakes. `left` and `right` say which code each side ended with, or `undefined`. */
-  async refusal(ada: Overrides, bob: Overrides): Promise<{ ada: LinkClose; bob: LinkClose }> {
-    const both = Promise.allSettled([this.initiate(ada), this.accept(bob)]);
-    await this.world.advance(LIMITS.handshakeTimeoutMs + LIMITS.closeTimeoutMs);
-    const [left, right] = await both;
-    equal(this.world.timers.size, 0);
-    return { ada: closeOf(left), bob: closeOf(right) };
-  }
-
-  async open(ada: Overrides = {}, bob: Overrides = {}): Promise<[Recorder, Recorder]> {
-    const both = Promise.all([
-      this.initiate(ada).then((link) => new Recorder(link)),
-      this.accept(bob).then((link) => new Recorder(link)),
-    ]);
-    await this.world.advance();
-    return both;
-  }
-
-  /** All is over: no timer, no stream. */
-  assertQuiet(): void {
-    equal(this.world.timers.size, 0);
-    deepEqual([this.ada.isDestroyed, this.bob.isDestroyed], [true, true]);
-  }
-}
-
-/** Starts a link, and writes down what it says. */
-class Recorder {
-  readonly link: Link;
-  readonly log: string[] = [];
-  /** Throws, pauses and the like, at the frame with this text. */
-  readonly at = new Map<string, () => void>();
-
-  constructor(link: Link, more: Partial<LinkHandlers> = {}) {
-    this.link = link;
-    link.start({
-      onFrame: (kind, payload) => {
-        const said = Buffer.from(payload).toString();
-        this.log.push(said.length > 40 ? `${kind}: ${said.length} bytes` : said);
-        this.at.get(said)?.();
-      },
-      onDrain: () => this.log.push("drain"),
-      onClose: (close) => this.log.push(`closed ${close.code} by ${close.by}`),
-      ...more,
-    });
-  }
-}
-
-function closeOf(result: PromiseSettledResult<Link>): LinkClose {
-  ok(result.status === "rejected", "no link");
-  ok(result.reason instanceof HandshakeError, String(result.reason));
-  return result.reason.close;
-}
-
-function text(value: string): Uint8Array {
-  return new TextEncoder().encode(value);
-}
+  Bench,
+  closeOf,
+  DATA,
+  kindsWritten,
+  NETWORK,
+  type Overrides,
+  PROOF,
+  Recorder,
+  text,
+} from "./link-bench.test.ts";
+import { CLOSE } from "./types.ts";
 
 describe("the hello", () => {
   it("settles version, features and payloads on both sides alike", async () => {
@@ -380,12 +288,4 @@ async function connect(bench: Bench): Promise<Recorder> {
   const linked = bench.initiate().then((link) => new Recorder(link));
   await bench.world.advance();
   return linked;
-}
-
-function kindsWritten(stream: FakeStream): number[] {
-  const bytes = Buffer.concat(stream.writes);
-  const kinds: number[] = [];
-  for (let offset = 0; offset < bytes.length; offset += 4 + bytes.readUInt32BE(offset))
-    kinds.push(bytes[offset + 5] ?? -1);
-  return kinds;
 }

@@ -1,8 +1,16 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Env, Timer } from "../env/index.ts";
+import { type Env, LIMITS, type Timer } from "../env/index.ts";
 import { hashBytes, type PeerId, UniqueId } from "../identity/index.ts";
+import {
+  type AcceptLinkOptions,
+  acceptLink,
+  HandshakeError,
+  type InitiateLinkOptions,
+  initiateLink,
+} from "./handshake.ts";
 import type { ByteStream, StreamHandlers } from "./stream.ts";
+import type { Link, LinkClose, LinkHandlers } from "./types.ts";
 
 interface Waiting {
   readonly dueUs: number;
@@ -179,6 +187,110 @@ export function streamPair(world: FakeWorld): [FakeStream, FakeStream] {
   ada.peer = bob;
   bob.peer = ada;
   return [ada, bob];
+}
+
+export const NETWORK = UniqueId.from("test");
+export const PROOF = Uint8Array.of(1, 2, 3);
+export const DATA = 16;
+
+export type Overrides = Partial<InitiateLinkOptions & AcceptLinkOptions>;
+
+/** Two ends, and what happened at each. */
+export class Bench {
+  readonly world = new FakeWorld();
+  readonly ada: FakeStream;
+  readonly bob: FakeStream;
+  readonly bugs: unknown[] = [];
+
+  constructor() {
+    [this.ada, this.bob] = streamPair(this.world);
+  }
+
+  options(overrides: Overrides): InitiateLinkOptions & AcceptLinkOptions {
+    return {
+      env: this.world,
+      protocol: "test/1",
+      frameBytesMax: 1024 * 1024,
+      hello: { versionMin: 1, versionMax: 2, network: NETWORK, features: 0b101 },
+      proofs: { prove: () => PROOF, verify: (_stream, proof) => Buffer.compare(proof, PROOF) === 0 },
+      payload: text("from ada"),
+      accept: () => ({ payload: text("from bob") }),
+      onBug: (cause) => this.bugs.push(cause),
+      ...overrides,
+    };
+  }
+
+  initiate(overrides: Overrides = {}): Promise<Link> {
+    return initiateLink(this.ada, this.options(overrides));
+  }
+
+  accept(overrides: Overrides = {}): Promise<Link> {
+    return acceptLink(this.bob, this.options(overrides));
+  }
+
+  /** Runs both handshakes. How each side ended. */
+  async refusal(ada: Overrides, bob: Overrides): Promise<{ ada: LinkClose; bob: LinkClose }> {
+    const both = Promise.allSettled([this.initiate(ada), this.accept(bob)]);
+    await this.world.advance(LIMITS.handshakeTimeoutMs + LIMITS.closeTimeoutMs);
+    const [left, right] = await both;
+    equal(this.world.timers.size, 0);
+    return { ada: closeOf(left), bob: closeOf(right) };
+  }
+
+  async open(ada: Overrides = {}, bob: Overrides = {}): Promise<[Recorder, Recorder]> {
+    const both = Promise.all([
+      this.initiate(ada).then((link) => new Recorder(link)),
+      this.accept(bob).then((link) => new Recorder(link)),
+    ]);
+    await this.world.advance();
+    return both;
+  }
+
+  /** All is over: no timer, no stream. */
+  assertQuiet(): void {
+    equal(this.world.timers.size, 0);
+    deepEqual([this.ada.isDestroyed, this.bob.isDestroyed], [true, true]);
+  }
+}
+
+/** Starts a link, and writes down what it says. */
+export class Recorder {
+  readonly link: Link;
+  readonly log: string[] = [];
+  /** Throws, pauses and the like, at the frame with this text. */
+  readonly at = new Map<string, () => void>();
+
+  constructor(link: Link, more: Partial<LinkHandlers> = {}) {
+    this.link = link;
+    link.start({
+      onFrame: (kind, payload) => {
+        const said = Buffer.from(payload).toString();
+        this.log.push(said.length > 40 ? `${kind}: ${said.length} bytes` : said);
+        this.at.get(said)?.();
+      },
+      onDrain: () => this.log.push("drain"),
+      onClose: (close) => this.log.push(`closed ${close.code} by ${close.by}`),
+      ...more,
+    });
+  }
+}
+
+export function closeOf(result: PromiseSettledResult<Link>): LinkClose {
+  ok(result.status === "rejected", "no link");
+  ok(result.reason instanceof HandshakeError, String(result.reason));
+  return result.reason.close;
+}
+
+export function text(value: string): Uint8Array {
+  return new TextEncoder().encode(value);
+}
+
+export function kindsWritten(stream: FakeStream): number[] {
+  const bytes = Buffer.concat(stream.writes);
+  const kinds: number[] = [];
+  for (let offset = 0; offset < bytes.length; offset += 4 + bytes.readUInt32BE(offset))
+    kinds.push(bytes[offset + 5] ?? -1);
+  return kinds;
 }
 
 describe("the stream pair of these tests", () => {
