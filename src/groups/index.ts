@@ -14,7 +14,7 @@
 export { GROUP_PROTOCOL } from "./bonds.ts";
 export { GroupRegistry, type GroupsContext, type JoinedMember, secretsOf } from "./groups.ts";
 export * from "./machine/index.ts";
-export type { GroupProbe, ProbeSource } from "./probe.ts";
+export type { GroupProbe, ProbeSource, VoterSteering } from "./probe.ts";
 export type {
   Conditions,
   Consistency,

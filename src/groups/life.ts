@@ -216,7 +216,7 @@ export class Life {
 
   #makeVoter(hardState: HardState, entries: readonly Entry[]): Voter {
     const { env, timing, probe } = this.#c;
-    return new Voter({
+    const voter = new Voter({
       env,
       self: this.self,
       storage: this.storage,
@@ -238,6 +238,11 @@ export class Life {
         onBug: (cause) => this.#c.onBug(cause),
       },
     });
+    probe?.onVoter(this.#source, {
+      campaign: () => voter.campaign(),
+      transfer: (to) => voter.enqueue({ type: "transfer", to }),
+    });
+    return voter;
   }
 
   #makeFollower(entries: readonly Entry[]): Follower {

@@ -12,6 +12,14 @@ export interface ProbeSource {
   readonly incarnation: IncarnationId | undefined;
 }
 
+/** How a story makes one member lead. No invariant needs it. */
+export interface VoterSteering {
+  /** Asks for votes now, by the rules: who hears from a leader refuses. */
+  campaign(): void;
+  /** If it leads: hands over to this member. */
+  transfer(to: MemberId): void;
+}
+
 /**
  * An eye on a group's driver, for the simulator's invariants. Called synchronously, in the order in which things happen on that
  * member; every call is a fact, not a wish. It must not throw into the driver and must not call back.
@@ -19,6 +27,8 @@ export interface ProbeSource {
 export interface GroupProbe {
   /** The driver starts, with what its store held. Called once a life, before all others. */
   onStart(source: ProbeSource, hardState: HardState, entries: readonly Entry[]): void;
+  /** It votes in this life, and here is its wheel. */
+  onVoter(source: ProbeSource, steering: VoterSteering): void;
   /** This hard state is durable now; called before anything leaves that waited for it. */
   onHardState(source: ProbeSource, hardState: HardState): void;
   /** A granted vote leaves this member. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { GroupProbe, ProbeSource } from "../groups/index.ts";
-import { UniqueId } from "../identity/index.ts";
+import type { GroupProbe, ProbeSource, VoterSteering } from "../groups/index.ts";
+import { type PeerId, UniqueId } from "../identity/index.ts";
 import type { Entry, HardState, Index, MemberId, Term } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import { type EntryFact, type InvariantName, InvariantViolation, RaftInvariants } from "./core/invariants.ts";
@@ -47,6 +47,7 @@ export class GroupInvariants implements GroupProbe {
   readonly #positions = new Map<MemberId, number>();
   /** The incarnation of each group that took a command. */
   readonly #serving = new Map<UniqueId, IncarnationId>();
+  readonly #voters = new Map<string, { readonly member: MemberId; readonly steering: VoterSteering }>();
   #leaderships = 0;
   #commits = 0;
 
@@ -70,6 +71,15 @@ export class GroupInvariants implements GroupProbe {
       this.#positions.set(source.member, 0);
       this.#observer(source).onStart(this.#name(source), hardState, facts);
     });
+  }
+
+  onVoter({ peer, group, member }: ProbeSource, steering: VoterSteering): void {
+    this.#voters.set(`${peer}/${group}`, { member, steering });
+  }
+
+  /** The wheel of a peer's latest life in a group; undefined if it never voted. */
+  voterOf(peer: PeerId, group: UniqueId): { readonly member: MemberId; readonly steering: VoterSteering } | undefined {
+    return this.#voters.get(`${peer}/${group}`);
   }
 
   onHardState(source: ProbeSource, { term, votedFor }: HardState): void {
