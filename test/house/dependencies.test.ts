@@ -7,6 +7,7 @@ import { ROOT } from "./source.ts";
 interface LockEntry {
   readonly version?: string;
   readonly resolved?: string;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly dev?: boolean;
   readonly devOptional?: boolean;
   readonly hasInstallScript?: boolean;
@@ -40,6 +41,15 @@ test("a planted install script is found", () => {
 test("the lock file names no registry", () => {
   const named = Object.entries(lock.packages).filter(([, entry]) => entry.resolved !== undefined);
   deepEqual(named, []);
+});
+
+test("the lock file has the packages of every platform: if not, run scripts/complete-lock.mjs", () => {
+  const wanted = Object.values(lock.packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+  ok(wanted.length > 0);
+  deepEqual(
+    wanted.filter((name) => lock.packages[`node_modules/${name}`] === undefined),
+    [],
+  );
 });
 
 test("the lock file is that of package.json", () => {
