@@ -84,9 +84,10 @@ export function writeEntries(writer: ByteWriter, entries: readonly Entry[]): voi
   for (const entry of entries) writer.varint(entry.term).u8(entry.kind).bytes(entry.data);
 }
 
-/** The data is copied: it outlives the frame. @throws DecodeError terms that go back, too many, too long */
+/** The data is copied: it outlives the frame. @throws DecodeError terms that go back, too many, too long, beyond the last index */
 export function readEntries(reader: ByteReader, prev: LogPosition): Entry[] {
   const count = reader.count(LIMITS.appendEntriesMax, 3);
+  if (!Number.isSafeInteger(prev.index + count)) throw new DecodeError("entries beyond the last index");
   const entries: Entry[] = [];
   let lowest = prev.term;
   for (let i = 0; i < count; i++) {
