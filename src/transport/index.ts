@@ -10,6 +10,8 @@
  */
 export { formatAddress, type HostAndPort, parseAddress, parsePeerAddress } from "./address.ts";
 export type { TransportLimits } from "./admission.ts";
+export { type CountingEndpoint, createEndpoint, type EndpointOptions } from "./endpoint.ts";
+export type { EndpointCounters } from "./endpoint-counters.ts";
 export { type Endpoint, LinkRefused, type ProtocolHandler } from "./endpoint-types.ts";
 export type { Conditions } from "./memory/conditions.ts";
 export { MemoryNetwork, type MemoryTransportOptions } from "./memory/network.ts";

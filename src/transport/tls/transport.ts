@@ -4,7 +4,7 @@ import { badOption, type Env, mosaikError } from "../../env/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import { parseAddress } from "../address.ts";
 import { type TransportLimits, transportLimits } from "../admission.ts";
-import { dialInOrder } from "../dialing.ts";
+import { dialInOrder, OpenWaits } from "../dialing.ts";
 import {
   type Address,
   type Connection,
@@ -42,7 +42,7 @@ class TlsTransport implements Transport {
   readonly #listen: { readonly host: string; readonly port: number };
   readonly #sockets = new OpenSockets();
   readonly #connections = new Set<TlsConnection>();
-  readonly #dials = new AbortController();
+  readonly #dials = new OpenWaits();
   #context: Promise<SecureContext> | undefined;
   #acceptor: Acceptor | undefined;
   #localAddresses: readonly Address[] = [];
@@ -85,13 +85,13 @@ class TlsTransport implements Transport {
 
   async dial(peer: PeerAddress, protocol: Protocol, { signal }: { readonly signal: AbortSignal }): Promise<Connection> {
     try {
-      const connection = await this.#dial(peer, protocol, signal);
+      const connection = await this.#dials.run(signal, (either) => this.#dial(peer, protocol, either));
       this.#own(connection);
       this.counters.dialled++;
       return connection;
     } catch (cause) {
       this.counters.dialsFailed++;
-      throw this.#closing === undefined || signal.aborted ? cause : transportClosed();
+      throw cause;
     }
   }
 
@@ -100,8 +100,7 @@ class TlsTransport implements Transport {
     return this.#closing;
   }
 
-  async #dial(peer: PeerAddress, protocol: Protocol, outer: AbortSignal): Promise<TlsConnection> {
-    const signal = AbortSignal.any([outer, this.#dials.signal]);
+  async #dial(peer: PeerAddress, protocol: Protocol, signal: AbortSignal): Promise<TlsConnection> {
     const options = {
       env: this.#env,
       selfId: this.#identity.peerId,
@@ -116,7 +115,7 @@ class TlsTransport implements Transport {
   }
 
   async #close(): Promise<void> {
-    this.#dials.abort(transportClosed());
+    this.#dials.endAll(new DialError("unreachable", "the transport is closed"));
     this.#acceptor?.close();
     this.#localAddresses = [];
     for (const connection of this.#connections) connection.destroy();
@@ -144,8 +143,4 @@ class TlsTransport implements Transport {
     this.#acceptor?.close();
     throw mosaikError("closed", "the transport is closed");
   }
-}
-
-function transportClosed(): DialError {
-  return new DialError("unreachable", "the transport is closed");
 }
