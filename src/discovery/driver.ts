@@ -17,6 +17,8 @@ import type { DirectoryChange, PeerEntry } from "./types.ts";
 
 /** Closing waits for peers no longer than this. */
 const CLOSE_WAIT_MS = 800;
+/** A new link is not asked to go: its peer may have no other yet. */
+const SETTLED_MS = 2_000;
 
 export interface DriverInit {
   readonly env: Env;
@@ -152,18 +154,21 @@ export class Driver implements LinkTableOwner {
     this.dialer.forget(id);
     this.sources.onLinked(id);
     this.#exchange.open(neighbour);
-    this.#shed();
   }
 
   onDown(id: PeerId, close: LinkClose): void {
     this.counters.linksDown += 1;
     if (this.isClosed) return;
     this.#init.logger.debug({ peer: id, code: close.code, by: close.by }, "discovery link closed");
+    const isMeant = isDeliberate(close);
     if (this.catalog.get(id) !== undefined) {
-      if (isDeliberate(close)) this.dialer.onParted(id);
+      if (isMeant) this.dialer.onParted(id);
       else this.dialer.onLost(id);
     }
-    if (this.links.size === 0) this.sources.hurry();
+    if (this.links.size === 0) {
+      if (isMeant) this.sources.wait();
+      else this.sources.hurry();
+    }
     this.dialer.fill();
   }
 
@@ -231,14 +236,18 @@ export class Driver implements LinkTableOwner {
     if (entry !== undefined) this.#left(entry);
   }
 
-  /** Above what is good for one node, some neighbour is asked to look elsewhere. */
+  /** Above what is good for one node, some neighbours are asked to look elsewhere; a few at a time, so that they find others. */
   #shed(): void {
+    const { env, settings } = this.#init;
     const all = this.links.all();
-    if (all.length <= this.#init.settings.linksMax) return;
+    const excess = all.length - settings.linksMax;
+    if (excess <= 0) return;
     const nowMs = this.#now().monotonicMs;
-    const settled = all.filter((neighbour) => nowMs - neighbour.upMs > 1_000);
-    const chosen = settled[this.#init.env.random.below(Math.max(1, settled.length))];
-    if (chosen !== undefined) void chosen.link.close(CLOSE.success, "enough neighbours");
+    const settled = all.filter((neighbour) => nowMs - neighbour.upMs > SETTLED_MS);
+    for (let left = Math.ceil(excess / 4); left > 0 && settled.length > 0; left -= 1) {
+      const [chosen] = settled.splice(env.random.below(settled.length), 1);
+      if (chosen !== undefined) void chosen.link.close(CLOSE.success, "enough neighbours");
+    }
   }
 
   // ── Beginning and end ──

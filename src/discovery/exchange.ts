@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { LIMITS, type Logger, type Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { Catalog, MergeResult, Now } from "./catalog.ts";
@@ -17,7 +18,6 @@ import {
   type RawNews,
 } from "./messages.ts";
 import type { Departure, EntryVersion, PeerEntry, SignedEntry } from "./types.ts";
-import { isNewer } from "./version.ts";
 
 export interface ExchangeInit {
   readonly catalog: Catalog;
@@ -100,7 +100,7 @@ export class Exchange {
     const { id, version } = peekEntry(news.bytes);
     if (!this.#catalog.isNews(id, version, news.signature)) {
       this.#counters.entriesKnown += 1;
-      this.#correct(from, id, version);
+      this.#correct(from, id, news.signature);
       return;
     }
     const signed = decodeSignedEntry(news.bytes, news.signature, this.#catalog.network);
@@ -115,7 +115,8 @@ export class Exchange {
     if (id === this.#catalog.selfId) {
       checkDeparture(departure);
       // An earlier life of ours said goodbye, with a clock ahead of this one's.
-      if (startMs >= this.#local.entry.version.startMs) this.#raise({ startMs, updateMs: Number.MAX_SAFE_INTEGER });
+      const above = { startMs, updateMs: Number.MAX_SAFE_INTEGER };
+      if (startMs >= this.#local.entry.version.startMs) this.#raise(above, []);
       return;
     }
     const record = this.#catalog.record(id);
@@ -127,7 +128,7 @@ export class Exchange {
   #onMerged(from: PeerId, id: PeerId, result: MergeResult, signed: SignedEntry | undefined): void {
     if (result.type === "rejected") {
       this.#counters.entriesRejected += 1;
-      if (result.reason === "self" && signed !== undefined) this.#onConflict(signed);
+      if (result.reason === "self" && signed !== undefined) this.#raise(signed.entry.version, signed.entry.addresses);
       if (result.reason === "clock-drift") {
         this.#init.logger.debug({ peer: id }, "an entry from a clock that is too far ahead is refused");
       }
@@ -142,14 +143,14 @@ export class Exchange {
     else if (result.type === "left") this.#init.onLeft(result.entry);
   }
 
-  /** The sender holds something older than we do. */
-  #correct(from: PeerId, id: PeerId, version: EntryVersion): void {
-    const record = this.#catalog.record(id);
+  /** The sender holds something that ours wins over: it should hear from us. */
+  #correct(from: PeerId, id: PeerId, signature: Uint8Array): void {
     const neighbour = this.#links.get(from);
-    if (neighbour === undefined) return;
-    const known = id === this.#catalog.selfId ? this.#local.entry.version : this.#catalog.get(id)?.version;
-    const isBehind = record?.state === "departed" || (known !== undefined && isNewer(known, version));
-    if (!isBehind) return;
+    const record = this.#catalog.record(id);
+    const known =
+      id === this.#catalog.selfId ? this.#local.signed : record?.state === "live" ? record.signed : undefined;
+    const isBehind = record?.state === "departed" || (known !== undefined && !isEqual(known.signature, signature));
+    if (neighbour === undefined || !isBehind) return;
     // The peer itself, restarted with a clock behind, must hear it too: `queue` would leave it out.
     neighbour.pending.add(id);
     this.#links.queue(id, []);
@@ -174,30 +175,22 @@ export class Exchange {
     for (const id of ids) this.#links.queue(id, [neighbour]);
   }
 
-  /** An entry for our id that is newer than ours and not ours. */
-  #onConflict(signed: SignedEntry): void {
-    const { version } = signed.entry;
+  /**
+   * Our key has signed something later than what we say: another node has it too, or an earlier life of ours had a clock ahead of this
+   * one's. Ours wins. Two nodes with one key would outbid each other for ever, so each new bid waits longer.
+   */
+  #raise(above: EntryVersion, addresses: readonly string[]): void {
     this.#counters.identityConflicts += 1;
-    if (version.startMs > this.#local.entry.version.startMs) {
-      const fields = {
-        peer: this.#catalog.selfId,
-        theirs: signed.entry.addresses,
-        ours: this.#local.entry.addresses,
-      };
-      this.#init.logger.warn(fields, "duplicate identity: another node, or an earlier life of this one, uses our key");
-    }
-    this.#raise(version);
-  }
-
-  /** Ours wins. Two nodes with one key would outbid each other for ever, so each new bid waits longer. */
-  #raise(above: EntryVersion): void {
     if (this.#isRaiseDue) return;
     this.#isRaiseDue = true;
+    const { scope, logger, now } = this.#init;
+    const fields = { peer: this.#catalog.selfId, theirs: addresses, ours: this.#local.entry.addresses };
+    logger.warn(fields, "duplicate identity: another node, or an earlier life of this one, uses our key");
     const delayMs = this.#raises === 0 ? 0 : Math.min(60_000, 1_000 * 2 ** Math.min(10, this.#raises));
     this.#raises += 1;
-    this.#init.scope.after(delayMs, () => {
+    scope.after(delayMs, () => {
       this.#isRaiseDue = false;
-      this.#tellLocal(this.#local.raiseAbove(above, this.#init.now().wallMs));
+      this.#tellLocal(this.#local.raiseAbove(above, now().wallMs));
     });
   }
 
@@ -210,3 +203,5 @@ export class Exchange {
     for (const message of splitRanges(ranges)) to.link.send(FRAME.digest, encodeDigest(message));
   }
 }
+
+const isEqual = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;

@@ -81,6 +81,11 @@ export class Sources {
     this.poke();
   }
 
+  /** We were sent away, and are alone now: whoever answers us is not hurried. */
+  wait(): void {
+    for (const source of this.#sources) if (source.timer === undefined && !source.isDialling) this.#schedule(source, 6);
+  }
+
   /** A link that this peer dialled answers for its source too. */
   onLinked(id: PeerId): void {
     for (const source of this.#sources) if (source.address.id === id) this.#answered(source, id);
@@ -135,7 +140,7 @@ export class Sources {
   }
 
   #failed(source: Source, cause: unknown): void {
-    const { env, scope, logger, hasNeighbours } = this.#init;
+    const { logger } = this.#init;
     if (cause instanceof DialError && cause.failure === "self") {
       source.isSelf = true;
       return;
@@ -144,7 +149,12 @@ export class Sources {
     const fields = { address: source.text, problem: describe(cause), failures: source.failures };
     if (source.failures === WARN_AFTER_FAILURES) logger.warn(fields, "bootstrap address cannot be reached, trying on");
     else logger.debug(fields, "bootstrap address cannot be reached");
-    const delayMs = backoffMs(env.random, source.failures, hasNeighbours() ? IDLE_RETRY_MS : RETRY_MS);
+    this.#schedule(source, source.failures);
+  }
+
+  #schedule(source: Source, failures: number): void {
+    const { env, scope, hasNeighbours } = this.#init;
+    const delayMs = backoffMs(env.random, failures, hasNeighbours() ? IDLE_RETRY_MS : RETRY_MS);
     source.timer = scope.after(delayMs, () => {
       source.timer = undefined;
       if (this.#isWanted(source)) this.#dial(source);

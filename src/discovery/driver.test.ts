@@ -1,0 +1,416 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Env, type Logger, VirtualWorld } from "../env/index.ts";
+import { type Identity, type PeerId, UniqueId } from "../identity/index.ts";
+import { type Endpoint, LinkRefused, MemoryNetwork, type Protocol, type ProtocolHandler } from "../transport/index.ts";
+import { acceptLink, HandshakeError, initiateLink, type Link } from "../wire/index.ts";
+import { createDiscovery, type DiscoveryService } from "./service.ts";
+import type { Settings } from "./settings.ts";
+import { identityOf, NETWORK } from "./testing.ts";
+
+/** Enough of an endpoint for these tests: no secret, no limits. */
+function endpointOf(env: Env, identity: Identity, network: UniqueId, wire: MemoryNetwork, address: string): Endpoint {
+  const transport = wire.transport({ env, identity, address });
+  const handlers = new Map<Protocol, ProtocolHandler>();
+  const links = new Set<Link>();
+  const keep = (link: Link): Link => {
+    links.add(link);
+    void link.closed.then(() => links.delete(link));
+    return link;
+  };
+  const optionsOf = (protocol: Protocol) => {
+    const handler = handlers.get(protocol);
+    assert.ok(handler !== undefined);
+    return {
+      handler,
+      options: {
+        env,
+        protocol,
+        frameBytesMax: handler.frameBytesMax,
+        hello: { ...handler, network },
+        proofs: { prove: () => new Uint8Array(0), verify: () => true },
+        onBug: (cause: unknown) => {
+          throw cause;
+        },
+      },
+    };
+  };
+  return {
+    addresses: [address],
+    links,
+    handle: (protocol, handler) => void handlers.set(protocol, handler),
+    listen: () =>
+      transport.listen([...handlers.keys()], (connection) => {
+        const { handler, options } = optionsOf(connection.protocol);
+        const accept: ProtocolHandler["accept"] = handler.accept;
+        acceptLink(connection, { ...options, accept: (hello) => accept(hello, connection) }).then(
+          (link) => handler.onLink(keep(link)),
+          () => {},
+        );
+      }),
+    dial: async (peer, protocol, { signal, payload }) => {
+      const connection = await transport.dial(peer, protocol, { signal });
+      const { options } = optionsOf(protocol);
+      try {
+        const bytes = payload?.(connection) ?? new Uint8Array(0);
+        return keep(await initiateLink(connection, { ...options, payload: bytes, signal }));
+      } catch (cause) {
+        if (cause instanceof HandshakeError) throw new LinkRefused(cause.close);
+        throw cause;
+      }
+    },
+    close: () => transport.close(),
+  };
+}
+
+interface NodeInit {
+  readonly bootstrap?: readonly string[];
+  readonly identity?: Identity;
+  readonly network?: UniqueId;
+  readonly address?: string;
+  readonly startMs?: number;
+  readonly tags?: readonly string[];
+  readonly settings?: Partial<Settings>;
+}
+
+interface Node extends DiscoveryService {
+  readonly id: PeerId;
+  readonly name: string;
+  readonly address: string;
+  readonly env: Env;
+  readonly endpoint: Endpoint;
+  readonly warnings: string[];
+}
+
+class Bench {
+  readonly world: VirtualWorld;
+  readonly wire: MemoryNetwork;
+  readonly blocked = new Set<string>();
+
+  constructor(seed: number) {
+    this.world = new VirtualWorld({ seed });
+    this.wire = new MemoryNetwork({
+      conditions: {
+        delayUs: () => 200 + this.world.random.below(800),
+        isBlocked: (from, to) => this.blocked.has(from) || this.blocked.has(to),
+      },
+    });
+  }
+
+  async open(number: number, init: NodeInit = {}): Promise<Node> {
+    const name = `n${number}`;
+    const env = this.world.env(name);
+    const { identity = identityOf(number), network = NETWORK, address = `${name}:1` } = init;
+    const warnings: string[] = [];
+    const quiet = (): void => {};
+    const logger: Logger = { debug: quiet, info: quiet, warn: (_, text) => warnings.push(text), error: quiet };
+    const endpoint = endpointOf(env, identity, network, this.wire, address);
+    const service = createDiscovery({
+      env,
+      identity,
+      endpoint,
+      network,
+      logger,
+      bootstrap: init.bootstrap ?? [],
+      tags: init.tags ?? [],
+      attributes: {},
+      ...(init.startMs === undefined ? {} : { startMs: init.startMs }),
+      settings: init.settings ?? {},
+      onFailure: (cause) => this.world.fail(cause),
+    });
+    await endpoint.listen();
+    service.start();
+    return Object.assign(service, { id: identity.peerId, name, address, env, endpoint, warnings });
+  }
+
+  /** As a process that is killed. */
+  crash(node: Node): void {
+    this.world.node(node.name).crash();
+    this.wire.crash(node.address);
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.world.env("sim").after(ms, resolve));
+  }
+
+  get nowMs(): number {
+    return this.world.nowUs / 1_000;
+  }
+}
+
+function story(name: string, body: (bench: Bench) => Promise<void>): void {
+  test(name, async () => {
+    for (const seed of [1, 2, 3]) {
+      const bench = new Bench(seed);
+      await bench.world.run(() => body(bench));
+    }
+  });
+}
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
+const found = (nodes: readonly Node[], minimumOf: number): Promise<unknown> =>
+  Promise.all(nodes.map((node) => node.discovery.when.found({ minimumOf })));
+const idsOf = (node: Node): PeerId[] => node.discovery.peers().map((peer) => peer.id);
+
+/** The next event of this type about this peer. */
+async function event(node: Node, type: "joined" | "changed" | "left", id: PeerId): Promise<void> {
+  for await (const item of node.discovery.events()) if (item.type === type && item.peer.id === id) return;
+}
+
+// Spec network, scenario 13.
+story("ten nodes that name one bootstrap all know all", async (bench) => {
+  const nodes = await Promise.all(range(10).map((number) => bench.open(number, { bootstrap: ["n1:1"] })));
+  await found(nodes, 9);
+  assert.ok(bench.nowMs < 1_000, `${bench.nowMs} ms`);
+  for (const node of nodes) assert.equal(node.directory.isBootstrapped, true);
+});
+
+story("a network larger than a node's view: pushes reach everybody, and nobody has too many links", async (bench) => {
+  const settings = { neighboursMax: 4, linksMax: 10 };
+  const nodes = await Promise.all(range(30).map((number) => bench.open(number, { bootstrap: ["n1:1"], settings })));
+  await found(nodes, 29);
+  await bench.sleep(20_000);
+  for (const node of nodes) {
+    assert.ok(node.neighbourCount >= 4 && node.neighbourCount <= 10, `${node.neighbourCount} links`);
+  }
+  const begin = bench.nowMs;
+  nodes[7]?.discovery.advertise({ addTags: "news" });
+  const others = nodes.filter((_, index) => index !== 7);
+  await Promise.all(others.map((node) => node.discovery.when.found({ tags: "news" })));
+  assert.ok(bench.nowMs - begin < 100, "by pushes, not by comparing");
+});
+
+story("a small network is linked all to all, with one link a pair", async (bench) => {
+  const nodes = await Promise.all(range(5).map((number) => bench.open(number, { bootstrap: ["n1:1", "n2:1"] })));
+  await found(nodes, 4);
+  await bench.sleep(3_000);
+  for (const node of nodes) {
+    assert.equal(node.neighbourCount, 4);
+    assert.equal(node.endpoint.links.size, 4);
+  }
+});
+
+// Scenario 15.
+story("two networks do not mix", async (bench) => {
+  const other = UniqueId.from("another network");
+  const bootstrap = ["n1:1", "n3:1"];
+  const a = await Promise.all([1, 2].map((number) => bench.open(number, { bootstrap })));
+  const b = await Promise.all([3, 4, 5].map((number) => bench.open(number, { bootstrap, network: other })));
+  await Promise.all([found(a, 1), found(b, 2)]);
+  await bench.sleep(5_000);
+  assert.deepEqual(
+    [...a, ...b].map((node) => node.discovery.peers().length),
+    [1, 1, 2, 2, 2],
+  );
+});
+
+// Scenario 17, in order and killed.
+story("a node that closes has left, for all and at once; a killed one within 15 s", async (bench) => {
+  const nodes = await Promise.all(range(3).map((number) => bench.open(number, { bootstrap: ["n1:1", "n2:1"] })));
+  const [ada, bob, cyd] = nodes as [Node, Node, Node];
+  await found(nodes, 2);
+  const gone = Promise.all([ada, bob].map((node) => event(node, "left", cyd.id)));
+  const begin = bench.nowMs;
+  await cyd.close();
+  await cyd.endpoint.close();
+  await gone;
+  assert.ok(bench.nowMs - begin < 1_000);
+  await bench.sleep(20_000);
+  assert.deepEqual([idsOf(ada), idsOf(bob)], [[bob.id], [ada.id]]);
+
+  const killed = event(ada, "left", bob.id);
+  const killedAt = bench.nowMs;
+  bench.crash(bob);
+  await killed;
+  assert.ok(bench.nowMs - killedAt < 15_000);
+});
+
+story("each of three nodes sees exactly two join", async (bench) => {
+  const nodes = await Promise.all(range(3).map((number) => bench.open(number, { bootstrap: ["n1:1"] })));
+  const joined = nodes.map(() => 0);
+  nodes.forEach((node, index) => {
+    node.directory.onChange(({ type }) => {
+      if (type === "joined") joined[index] = (joined[index] ?? 0) + 1;
+    });
+  });
+  await found(nodes, 2);
+  await bench.sleep(10_000);
+  assert.deepEqual(joined, [2, 2, 2]);
+});
+
+story("a restart with the same key and a later clock wins", async (bench) => {
+  const ada = await bench.open(1);
+  const bob = await bench.open(2, { bootstrap: ["n1:1"], tags: ["old"] });
+  await found([ada, bob], 1);
+  bench.crash(bob);
+  await bench.sleep(100);
+  const again = await bench.open(2, { bootstrap: ["n1:1"], tags: ["new"] });
+  await ada.discovery.when.found({ tags: "new" });
+  assert.deepEqual([...(ada.discovery.get(again.id)?.tags ?? [])], ["new"]);
+  await bench.sleep(15_000);
+  assert.equal(ada.discovery.peers().length, 1);
+});
+
+story("a restart with a clock behind wins too, and over its own departure", async (bench) => {
+  const ada = await bench.open(1);
+  const startMs = ada.env.clock.wallMs();
+  const bob = await bench.open(2, { bootstrap: ["n1:1"], startMs: startMs + 30_000 });
+  await found([ada, bob], 1);
+  await bob.close();
+  await bob.endpoint.close();
+  const again = await bench.open(2, { bootstrap: ["n1:1"], startMs, tags: ["new"] });
+  await ada.discovery.when.found({ tags: "new" });
+  assert.equal(ada.discovery.get(again.id)?.id, again.id);
+});
+
+story("two nodes with one key: both report it, and neither takes the network down", async (bench) => {
+  const ada = await bench.open(1);
+  const one = await bench.open(2, { bootstrap: ["n1:1"] });
+  const two = await bench.open(3, { bootstrap: ["n1:1"], identity: identityOf(2) });
+  await bench.sleep(10_000);
+  const reports = [one, two].flatMap((node) => node.warnings.filter((text) => /duplicate identity/.test(text)));
+  assert.ok(reports.length >= 1 && reports.length < 20, `${reports.length} reports`);
+  assert.equal(ada.discovery.peers().length, 1);
+  assert.ok(ada.counters.framesReceived < 2_000, `${ada.counters.framesReceived} frames`);
+});
+
+story("a bootstrap that is down is reported once and found when it comes up", async (bench) => {
+  const bob = await bench.open(2, { bootstrap: ["n1:1"] });
+  assert.equal(bob.directory.isBootstrapped, false);
+  await bench.sleep(30_000);
+  assert.equal(bob.warnings.filter((text) => /cannot be reached/.test(text)).length, 1);
+  const ada = await bench.open(1);
+  const begin = bench.nowMs;
+  await found([ada, bob], 1);
+  assert.ok(bench.nowMs - begin < 6_000);
+  assert.equal(bob.directory.isBootstrapped, true);
+});
+
+story("a bootstrap address that is ourselves is as none", async (bench) => {
+  const ada = await bench.open(1, { bootstrap: ["n1:1"] });
+  await bench.sleep(2_000);
+  assert.equal(ada.directory.isBootstrapped, true);
+  assert.deepEqual(ada.warnings, []);
+});
+
+story("the parts of a split network find each other after it heals", async (bench) => {
+  const settings = { expireAfterMs: 20_000, announceMs: 5_000 };
+  const nodes = await Promise.all(range(4).map((number) => bench.open(number, { bootstrap: ["n1:1"], settings })));
+  await found(nodes, 3);
+  const cut = nodes[3] as Node;
+  bench.blocked.add(cut.address);
+  await bench.sleep(60_000);
+  assert.equal(cut.discovery.peers().length, 0);
+  assert.equal(nodes[0]?.discovery.peers().length, 2);
+  bench.blocked.clear();
+  bench.wire.wake();
+  await found(nodes, 3);
+});
+
+story("a peer with a clock that is minutes ahead is refused, and people are told", async (bench) => {
+  const ada = await bench.open(1);
+  bench.world.node("n2").jumpWallClock(600_000);
+  const bob = await bench.open(2, { bootstrap: ["n1:1"] });
+  await found([bob], 1);
+  await bench.sleep(1_000);
+  assert.equal(ada.discovery.peers().length, 0);
+  assert.ok(ada.warnings.some((text) => /clock/.test(text)) && bob.warnings.some((text) => /clock/.test(text)));
+});
+
+story("garbage closes its own link only, and is counted", async (bench) => {
+  const nodes = await Promise.all(range(3).map((number) => bench.open(number, { bootstrap: ["n1:1"] })));
+  const [ada, bob, cyd] = nodes as [Node, Node, Node];
+  await found(nodes, 2);
+  await bench.sleep(3_000);
+  for (const link of bob.endpoint.links) if (link.remoteId === ada.id) link.send(16, new Uint8Array([9, 9, 9]));
+  await bench.sleep(100);
+  assert.equal(ada.counters.badFrames, 1);
+  assert.deepEqual(
+    [...ada.endpoint.links].map((link) => link.remoteId),
+    [cyd.id],
+  );
+  assert.equal(ada.discovery.peers().length, 2);
+  bob.discovery.advertise({ addTags: "still here" });
+  await ada.discovery.when.found({ tags: "still here" });
+});
+
+story("changes are told once each, and a proof of life is none", async (bench) => {
+  const settings = { announceMs: 500 };
+  const ada = await bench.open(1, { settings });
+  const bob = await bench.open(2, { bootstrap: ["n1:1"], settings });
+  const events: string[] = [];
+  const reading = (async () => {
+    for await (const item of ada.discovery.events({ tags: "worker" })) {
+      events.push(item.type);
+      if (item.type === "left") break;
+    }
+  })();
+  await found([ada, bob], 1);
+  for (const change of [{ addTags: "worker" }, { attributes: { url: "http://x" } }, { removeTags: "worker" }]) {
+    await bench.sleep(3_000);
+    bob.discovery.advertise(change);
+  }
+  await reading;
+  assert.deepEqual(events, ["joined", "changed", "left"]);
+});
+
+story("groups are told to the layers above", async (bench) => {
+  const ada = await bench.open(1);
+  const bob = await bench.open(2, { bootstrap: ["n1:1"] });
+  await found([ada, bob], 1);
+  const changed = event(ada, "changed", bob.id).catch(() => {});
+  bob.directory.advertiseGroup(NETWORK);
+  await bench.sleep(100);
+  assert.deepEqual(
+    ada.directory.inGroup(NETWORK).map((entry) => entry.id),
+    [bob.id],
+  );
+  bob.directory.withdrawGroup(NETWORK);
+  await bench.sleep(100);
+  assert.deepEqual(ada.directory.inGroup(NETWORK), []);
+  await ada.close();
+  await changed;
+});
+
+story("closing ends every wait, within a second even if nobody answers", async (bench) => {
+  const nodes = await Promise.all(range(3).map((number) => bench.open(number, { bootstrap: ["n1:1"] })));
+  const [ada] = nodes as [Node];
+  await found(nodes, 2);
+  const waiting = assert.rejects(ada.discovery.when.found({ minimumOf: 9 }), { code: "closed" });
+  const reading = (async () => {
+    for await (const _ of ada.discovery.events()) assert.fail("nothing happens");
+  })();
+  bench.blocked.add(ada.address);
+  const begin = bench.nowMs;
+  await ada.close();
+  assert.ok(bench.nowMs - begin <= 1_000);
+  await Promise.all([waiting, reading]);
+  await assert.rejects(ada.discovery.dial("n2:1"), { code: "closed" });
+  assert.throws(() => ada.discovery.advertise({ addTags: "x" }), { code: "closed" });
+  await ada.close();
+});
+
+story("dial reaches a peer that no bootstrap named, and says who does not answer", async (bench) => {
+  const ada = await bench.open(1);
+  const bob = await bench.open(2);
+  await bob.discovery.dial(`${ada.id}@n1:1`);
+  await found([ada, bob], 1);
+  await assert.rejects(bob.discovery.dial(["n1:1", "n9:1"]), { code: "dial-failed", details: { address: "n9:1" } });
+  await assert.rejects(bob.discovery.dial("nonsense"), { code: "bad-option" });
+  const controller = new AbortController();
+  bench.blocked.add("n3:1");
+  await bench.open(3);
+  const dialling = bob.discovery.dial("n3:1", { signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await assert.rejects(dialling, /enough/);
+  await bob.discovery.dial("n2:1");
+});
+
+story("a wait that is aborted rejects with the signal's reason", async (bench) => {
+  const ada = await bench.open(1);
+  const controller = new AbortController();
+  const waiting = ada.discovery.when.found({ signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await assert.rejects(waiting, /enough/);
+  await assert.rejects(ada.discovery.when.found({ signal: AbortSignal.abort(new Error("never")) }), /never/);
+});
