@@ -1,6 +1,7 @@
 // The one module that imports msgpackr, which the build inlines: it would bring a native module with an install script into users' trees.
-// The sub-path leads to its plain JavaScript; the main entry would look for the native part.
-import { addExtension, Packr, Unpackr } from "msgpackr/pack";
+// The sub-path leads to its plain JavaScript; the main entry would look for the native part. A Packr also unpacks, and is all that every
+// resolution of the sub-path exports.
+import { addExtension, Packr } from "msgpackr/pack";
 
 /** A class that MessagePack does not know: as fixext 8 with these bytes (`pack`), or as the marker fixext 1 before another value (`write`). */
 export type MsgpackExtension<T> = { readonly Class: new (...parts: never[]) => T; readonly type: number } & (
@@ -13,9 +14,14 @@ export function registerExtension<T>(extension: MsgpackExtension<T>): void {
   addExtension(extension as unknown as Parameters<typeof addExtension>[0]);
 }
 
-// No records: they would let hostile bytes define classes, and compile code for them. Maps in their shortest form.
-const packr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false } as object);
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true } as object);
+// No records: they would let hostile bytes define classes, and compile code for them. Maps in their shortest form, byte strings copied.
+const packr = new Packr({
+  useRecords: false,
+  variableMapSize: true,
+  useToJSON: false,
+  mapsAsObjects: true,
+  copyBuffers: true,
+});
 
 /** The bytes may lie in a larger buffer, which later values share. */
 export function packValue(value: unknown): Uint8Array {
@@ -24,5 +30,5 @@ export function packValue(value: unknown): Uint8Array {
 
 /** @param bytes - a view of its own, since msgpackr hangs a property on it; plain, so that byte strings come back plain */
 export function unpackValue(bytes: Uint8Array): unknown {
-  return unpackr.unpack(bytes);
+  return packr.unpack(bytes);
 }
