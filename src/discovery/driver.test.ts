@@ -2,66 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Env, type Logger, VirtualWorld } from "../env/index.ts";
 import { type Identity, type PeerId, UniqueId } from "../identity/index.ts";
-import { type Endpoint, LinkRefused, MemoryNetwork, type Protocol, type ProtocolHandler } from "../transport/index.ts";
-import { acceptLink, HandshakeError, initiateLink, type Link } from "../wire/index.ts";
+import { createEndpoint, type Endpoint, MemoryNetwork } from "../transport/index.ts";
 import { createDiscovery, type DiscoveryService } from "./service.ts";
 import type { Settings } from "./settings.ts";
 import { identityOf, NETWORK } from "./testing.ts";
-
-/** Enough of an endpoint for these tests: no secret, no limits. */
-function endpointOf(env: Env, identity: Identity, network: UniqueId, wire: MemoryNetwork, address: string): Endpoint {
-  const transport = wire.transport({ env, identity, address });
-  const handlers = new Map<Protocol, ProtocolHandler>();
-  const links = new Set<Link>();
-  const keep = (link: Link): Link => {
-    links.add(link);
-    void link.closed.then(() => links.delete(link));
-    return link;
-  };
-  const optionsOf = (protocol: Protocol) => {
-    const handler = handlers.get(protocol);
-    assert.ok(handler !== undefined);
-    return {
-      handler,
-      options: {
-        env,
-        protocol,
-        frameBytesMax: handler.frameBytesMax,
-        hello: { ...handler, network },
-        proofs: { prove: () => new Uint8Array(0), verify: () => true },
-        onBug: (cause: unknown) => {
-          throw cause;
-        },
-      },
-    };
-  };
-  return {
-    addresses: [address],
-    links,
-    handle: (protocol, handler) => void handlers.set(protocol, handler),
-    listen: () =>
-      transport.listen([...handlers.keys()], (connection) => {
-        const { handler, options } = optionsOf(connection.protocol);
-        const accept: ProtocolHandler["accept"] = handler.accept;
-        acceptLink(connection, { ...options, accept: (hello) => accept(hello, connection) }).then(
-          (link) => handler.onLink(keep(link)),
-          () => {},
-        );
-      }),
-    dial: async (peer, protocol, { signal, payload }) => {
-      const connection = await transport.dial(peer, protocol, { signal });
-      const { options } = optionsOf(protocol);
-      try {
-        const bytes = payload?.(connection) ?? new Uint8Array(0);
-        return keep(await initiateLink(connection, { ...options, payload: bytes, signal }));
-      } catch (cause) {
-        if (cause instanceof HandshakeError) throw new LinkRefused(cause.close);
-        throw cause;
-      }
-    },
-    close: () => transport.close(),
-  };
-}
 
 interface NodeInit {
   readonly bootstrap?: readonly string[];
@@ -104,7 +48,10 @@ class Bench {
     const warnings: string[] = [];
     const quiet = (): void => {};
     const logger: Logger = { debug: quiet, info: quiet, warn: (_, text) => warnings.push(text), error: quiet };
-    const endpoint = endpointOf(env, identity, network, this.wire, address);
+    const onFailure = (cause: unknown): void => this.world.fail(cause);
+    const transport = this.wire.transport({ env, identity, address });
+    const selfId = identity.peerId;
+    const endpoint = createEndpoint({ env, selfId, transport, network, secrets: [], logger, onBug: onFailure });
     const service = createDiscovery({
       env,
       identity,
@@ -116,7 +63,7 @@ class Bench {
       attributes: {},
       ...(init.startMs === undefined ? {} : { startMs: init.startMs }),
       settings: init.settings ?? {},
-      onFailure: (cause) => this.world.fail(cause),
+      onFailure,
     });
     await endpoint.listen();
     service.start();
