@@ -29,3 +29,4 @@ export { SimulationError, VirtualWorld, type VirtualWorldOptions } from "./virtu
 export type { VirtualNode } from "./virtual-node.ts";
 export { EventQueue, type VirtualEvent } from "./virtual-queue.ts";
 export { SeededRandom } from "./virtual-random.ts";
+export { replaySeed } from "./virtual-seed.ts";

@@ -15,6 +15,7 @@ export { GROUP_PROTOCOL } from "./bonds.ts";
 export { GroupRegistry, type GroupsContext, type JoinedMember, secretsOf } from "./groups.ts";
 export * from "./machine/index.ts";
 export type { GroupProbe, ProbeSource, VoterSteering } from "./probe.ts";
+export { Replica } from "./replica.ts";
 export type {
   Conditions,
   Consistency,

@@ -48,6 +48,8 @@ export class GroupInvariants implements GroupProbe {
   /** The incarnation of each group that took a command. */
   readonly #serving = new Map<UniqueId, IncarnationId>();
   readonly #voters = new Map<string, { readonly member: MemberId; readonly steering: VoterSteering }>();
+  /** Each incarnation's entries as somebody applied them first, from index 1. */
+  readonly #applied = new Map<IncarnationId, Entry[]>();
   #leaderships = 0;
   #commits = 0;
 
@@ -135,9 +137,16 @@ export class GroupInvariants implements GroupProbe {
     });
   }
 
+  /** What the one incarnation of this group that took commands applied, in order. */
+  appliedIn(group: UniqueId): readonly Entry[] {
+    const incarnation = this.#serving.get(group);
+    return (incarnation && this.#applied.get(incarnation)) ?? [];
+  }
+
   onApply(source: ProbeSource, entry: Entry, position: number): void {
     this.#guard(() => {
       const fact = factOf(entry);
+      this.#keep(source, entry);
       this.#options.onApply?.(source, fact, position);
       this.#observer(source).onApply(this.#name(source), fact);
       this.#checkPosition(source, position);
@@ -151,6 +160,16 @@ export class GroupInvariants implements GroupProbe {
   onSetAside(source: ProbeSource): void {
     this.#logs.delete(source.member);
     this.#positions.delete(source.member);
+  }
+
+  #keep({ incarnation }: ProbeSource, entry: Entry): void {
+    if (incarnation === undefined) return;
+    let applied = this.#applied.get(incarnation);
+    if (applied === undefined) {
+      applied = [];
+      this.#applied.set(incarnation, applied);
+    }
+    if (entry.index === applied.length + 1) applied.push(entry);
   }
 
   #checkPosition(source: ProbeSource, position: number): void {

@@ -1,31 +1,13 @@
 import { type SeededRandom, SimulationError } from "../env/index.ts";
-import { InvariantViolation } from "./core/invariants.ts";
 import { EPISODES, type EpisodeScene } from "./episodes.ts";
 import { checkExactlyOnce } from "./exactly-once.ts";
 import { FAULT_KINDS, type FaultKind } from "./fault-counter.ts";
-import { type RunInvariantName, RunViolation } from "./group-invariants.ts";
+import { RunViolation } from "./group-invariants.ts";
 import { History } from "./history.ts";
 import { checkLinearizability } from "./linearizability.ts";
+import { type RunReport, verdictOf } from "./report.ts";
 import { type SimulatedNode, Simulation } from "./simulation.ts";
 import { Client, Ledger, WORKLOAD_GROUP, type WorkloadGroup, WorkloadMachine } from "./workload.ts";
-
-export type Verdict = "ok" | "violation" | "stalled" | "leak";
-
-/** What a run was, and how it ended. Equal seeds give equal reports, but for the time they took. */
-export interface RunReport {
-  readonly verdict: Verdict;
-  /** Of a violation: which promise. */
-  readonly invariant: string | undefined;
-  /** For people: what is wrong. */
-  readonly reason: string | undefined;
-  readonly traceHash: string;
-  readonly events: number;
-  readonly virtualMs: number;
-  readonly faults: Readonly<Record<string, number>>;
-  readonly operations: { readonly ok: number; readonly notApplied: number; readonly unknown: number };
-  /** If asked for. */
-  readonly trace: readonly string[];
-}
 
 export interface NodeRunOptions {
   readonly keepTrace?: boolean;
@@ -48,34 +30,16 @@ const EPISODES_AT_ONCE = 3;
 export async function runNodes(seed: number, options: NodeRunOptions = {}): Promise<RunReport> {
   const simulation = new Simulation({ seed, keepTrace: options.keepTrace });
   const run = new NodeRun(simulation, options.faultsMs ?? 20_000);
-  let failure: unknown;
+  let cause: unknown;
+  let hasFailed = false;
   try {
     await simulation.world.run(() => run.play());
     run.judge();
-  } catch (cause) {
-    failure = cause;
+  } catch (failure) {
+    cause = failure;
+    hasFailed = true;
   }
-  const { world, trace, faults } = simulation;
-  return {
-    ...verdictOf(failure),
-    traceHash: trace.digest(),
-    events: world.events,
-    virtualMs: Math.floor(world.nowUs / 1000),
-    faults: faults.toRecord(),
-    operations: run.operations,
-    trace: trace.lines,
-  };
-}
-
-/** What a failure means: `no-bug` is for throws that nobody expected. */
-export function verdictOf(failure: unknown): Pick<RunReport, "verdict" | "invariant" | "reason"> {
-  if (failure === undefined) return { verdict: "ok", invariant: undefined, reason: undefined };
-  const reason = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
-  if (failure instanceof SimulationError) return { verdict: failure.verdict, invariant: undefined, reason };
-  if (failure instanceof InvariantViolation || failure instanceof RunViolation) {
-    return { verdict: "violation", invariant: failure.invariant, reason };
-  }
-  return { verdict: "violation", invariant: "no-bug" satisfies RunInvariantName, reason };
+  return simulation.report(verdictOf(hasFailed, cause), run.operations);
 }
 
 class NodeRun {

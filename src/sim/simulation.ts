@@ -1,4 +1,4 @@
-import { type Logger, type SeededRandom, silentLogger, VirtualWorld } from "../env/index.ts";
+import { type Logger, MosaikError, type SeededRandom, silentLogger, VirtualWorld } from "../env/index.ts";
 import type { AnyMachine, Group, OpenOptions, RoleOptions } from "../groups/index.ts";
 import { Identity } from "../identity/index.ts";
 import { createNetwork, type Network } from "../network.ts";
@@ -7,6 +7,7 @@ import { SimDisk, simStorageFactory } from "../storage/index.ts";
 import { MemoryNetwork } from "../transport/index.ts";
 import { FaultCounter } from "./fault-counter.ts";
 import { GroupInvariants, RunViolation } from "./group-invariants.ts";
+import type { RunReport } from "./report.ts";
 import { Trace } from "./trace.ts";
 import { type DelayRange, Weather } from "./weather.ts";
 
@@ -89,6 +90,20 @@ export class Simulation {
     this.faults.count(kind, broken);
   }
 
+  /** What became of this run. */
+  report(verdict: Pick<RunReport, "verdict" | "invariant" | "reason">, operations: RunReport["operations"]): RunReport {
+    const { world, trace, faults } = this;
+    return {
+      ...verdict,
+      traceHash: trace.digest(),
+      events: world.events,
+      virtualMs: Math.floor(world.nowUs / 1000),
+      faults: faults.toRecord(),
+      operations,
+      trace: trace.lines,
+    };
+  }
+
   /** On the simulator's own clock, which never stops or drifts. */
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.world.env("sim").after(ms, resolve));
@@ -157,6 +172,10 @@ export class SimulatedNode {
     const group = this.#groups.get(name);
     if (group === undefined) throw new Error(`${this.name} has no group ${name} in its present life`);
     return group;
+  }
+
+  hasGroup(name: string): boolean {
+    return this.#groups.has(name);
   }
 
   join(name: string, options: JoinedGroup["options"]): Group<AnyMachine> {
@@ -240,6 +259,8 @@ export class SimulatedNode {
       ...silentLogger,
       error: (fields, message) => {
         const { cause } = fields as { readonly cause?: unknown };
+        // A disk that was made to fail stops its member, and says so.
+        if (this.#disk.hasFailed && MosaikError.is(cause, "storage-failed")) return;
         const what = cause instanceof Error ? (cause.stack ?? cause.message) : JSON.stringify(fields);
         this.#simulation.world.fail(new RunViolation("no-bug", `${this.name}: ${message}: ${what}`, cause));
       },

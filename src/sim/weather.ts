@@ -18,6 +18,8 @@ export interface Disturbance {
   readonly delay?: DelayRange;
   /** Readers see the bytes in pieces of any size. */
   readonly isCutting?: boolean;
+  /** In how many of a million cases `delay` and `isCutting` apply. Default: all. */
+  readonly perMillion?: number;
   readonly bytesPerSecond?: number;
 }
 
@@ -59,8 +61,8 @@ export class Weather implements Conditions {
 
   delayUs(from: Address, to: Address): number {
     let delayUs = this.#draw(this.#usual);
-    for (const { kind, delay } of this.#at(from, to)) {
-      if (delay === undefined) continue;
+    for (const { kind, delay, perMillion } of this.#at(from, to)) {
+      if (delay === undefined || this.#isSpared(perMillion)) continue;
       delayUs += this.#draw(delay);
       this.#counter.count(kind);
     }
@@ -74,8 +76,8 @@ export class Weather implements Conditions {
   }
 
   #cut(from: Address, to: Address, length: number): number {
-    for (const { kind, isCutting } of this.#at(from, to)) {
-      if (isCutting !== true || length < 2) continue;
+    for (const { kind, isCutting, perMillion } of this.#at(from, to)) {
+      if (isCutting !== true || length < 2 || this.#isSpared(perMillion)) continue;
       this.#counter.count(kind);
       // Often tiny, so that headers and lengths are torn, too.
       return this.#random.chance(1, 2)
@@ -103,6 +105,15 @@ export class Weather implements Conditions {
       least = Math.min(least ?? bytesPerSecond, bytesPerSecond);
     }
     return least;
+  }
+
+  /** Would bytes from here to there be held now? Counts nothing. */
+  holds(from: Address, to: Address): boolean {
+    return [...this.#at(from, to)].some(({ isBlocking }) => isBlocking === true);
+  }
+
+  #isSpared(perMillion: number | undefined): boolean {
+    return perMillion !== undefined && !this.#random.chance(perMillion, 1_000_000);
   }
 
   #draw({ fromUs, toUs }: DelayRange): number {

@@ -73,6 +73,11 @@ export class SimDisk {
     this.#failAtStep = this.#steps + steps + 1;
   }
 
+  /** A sync failed in this life of the node. */
+  get hasFailed(): boolean {
+    return this.#failAtStep !== undefined && this.#steps >= this.#failAtStep;
+  }
+
   /** Power is lost. Stores that were open are dead; open them anew. */
   crash(): void {
     for (const store of this.#open) this.#lostChanges += store.lose(this.#random);
