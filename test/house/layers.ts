@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { type Finding, finding, type Import, importsOf, type Source } from "./source.ts";
+import { type Finding, finding, type Import, importsOf, isTest, type Source } from "./source.ts";
 
 /** Lower numbers may be imported, equal ones not. `env` and `identity` serve the others of layer 0, so they come below them. */
 const LAYERS: Readonly<Record<string, number>> = {
@@ -40,6 +40,8 @@ function judge(source: Source, own: string, layer: number, one: Import): readonl
   if (!one.from.endsWith(".ts")) return bad(`\`${one.from}\` must end in .ts`);
   const target = posix.join(posix.dirname(source.path), one.from);
   const other = topOf(target);
+  // Tests may share their bench: it is never part of the package.
+  if (isTest(source.path) && target.startsWith("test/")) return [];
   if (other === undefined) return bad(`\`${one.from}\` is outside src/`);
   if (other === own) return [];
   const otherLayer = LAYERS[other];
