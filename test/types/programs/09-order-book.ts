@@ -29,16 +29,14 @@ class Book {
     if (this.#orders.some((order) => order.id === taker.id)) throw new Rejection("duplicate-order", { id: taker.id });
     const crosses = (maker: Order) =>
       maker.side !== taker.side && (taker.side === "bid" ? maker.price <= taker.price : maker.price >= taker.price);
-    const made = this.#orders
-      .filter(crosses)
-      .map(
-        (maker): Fill => ({
-          bid: taker.side === "bid" ? taker.id : maker.id,
-          ask: taker.side === "ask" ? taker.id : maker.id,
-          price: maker.price,
-          quantity: Math.min(maker.quantity, taker.quantity),
-        }),
-      );
+    const made = this.#orders.filter(crosses).map(
+      (maker): Fill => ({
+        bid: taker.side === "bid" ? taker.id : maker.id,
+        ask: taker.side === "ask" ? taker.id : maker.id,
+        price: maker.price,
+        quantity: Math.min(maker.quantity, taker.quantity),
+      }),
+    );
     this.#orders.push(taker);
     this.fills.push(...made);
     return made;
