@@ -273,7 +273,7 @@ export class Life {
 
   #onRaft(bond: Bond, frame: BondFrame & { type: "raft" }): void {
     for (const message of frame.messages) {
-      if (message.type === "append" && this.#onlineAt?.term !== message.term) {
+      if (message.type === "append" && (this.#onlineAt?.term ?? 0) < message.term) {
         this.#onlineAt = { term: message.term, index: message.commit };
       }
       this.voter?.enqueue({ type: "message", from: bond.member, message });
