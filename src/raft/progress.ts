@@ -42,8 +42,9 @@ export class Window {
 /**
  * What a leader knows of one follower.
  *
- * `probe`: where its log meets ours is a guess; one append is out at a time, and `next` moves by its answers alone. `replicate`: the logs
- * meet, appends follow each other without waiting, and `next` runs ahead of the answers within a window of bytes.
+ * `probe`: where its log meets ours is a guess; one append is out at a time, and `next` moves by answers alone. `replicate`: the logs
+ * meet, appends follow each other without waiting, and `next` runs ahead of the answers within a window of bytes. A refusal, or a new
+ * link, leads back to `probe`; its round tells the answers to what is asked now from those to what was under way before.
  */
 export class Progress {
   readonly member: MemberId;
@@ -57,6 +58,8 @@ export class Progress {
   silentTicks = 0;
   /** In `probe`: an append is out, wait for its answer or for the next heartbeat's. */
   isProbeSent = false;
+  /** Answers to earlier rounds are about a state that is past. */
+  #sinceRound = 0;
   #match: Index = 0;
   #state: ProgressStatus["state"] = "probe";
 
@@ -73,15 +76,22 @@ export class Progress {
     return this.#state;
   }
 
-  /** Begins to ask anew where the logs meet, from what is sure. */
-  probe(): void {
-    this.#becomeProbe(this.#match > 0 ? this.#match + 1 : this.next);
+  /**
+   * Begins to ask anew where the logs meet, from what is sure.
+   *
+   * @param sinceRound - a round that no message carries yet
+   */
+  probe(sinceRound: number): void {
+    this.#becomeProbe(this.#match > 0 ? this.#match + 1 : this.next, sinceRound);
   }
 
-  onAccepted(index: Index): void {
+  /** @param index - known to be durable there; may be below what the follower was found to have */
+  onAccepted(index: Index, round: number): void {
     this.#match = Math.max(this.#match, index);
-    this.next = Math.max(this.next, this.#match + 1);
     this.window.release(this.#match);
+    this.next = Math.max(this.next, this.#match + 1);
+    // Taking an old answer for one to the question that is out would send everything again, and again.
+    if (round < this.#sinceRound) return;
     this.#state = "replicate";
     this.isProbeSent = false;
   }
@@ -89,12 +99,12 @@ export class Progress {
   /**
    * @param index - the `prev.index` that did not fit
    * @param meetingPoint - our last entry that may also be in the follower's log
+   * @param sinceRound - a round that no message carries yet
    */
-  onRefused(index: Index, meetingPoint: LogPosition): void {
-    // An old answer, overtaken by newer ones: what matched once matches for good, and a probe has only one question out.
-    const isOld = this.#state === "probe" ? index !== this.next - 1 : index <= this.#match;
-    if (isOld) return;
-    this.#becomeProbe(Math.max(this.#match, Math.min(meetingPoint.index, index - 1)) + 1);
+  onRefused(index: Index, round: number, meetingPoint: LogPosition, sinceRound: number): void {
+    // What matched once matches for good.
+    if (round < this.#sinceRound || index <= this.#match) return;
+    this.#becomeProbe(Math.max(this.#match, Math.min(meetingPoint.index, index - 1)) + 1, sinceRound);
   }
 
   status(): ProgressStatus {
@@ -102,8 +112,9 @@ export class Progress {
     return { member, state, match, next, inflightBytes: this.window.bytes, silentTicks };
   }
 
-  #becomeProbe(next: Index): void {
+  #becomeProbe(next: Index, sinceRound: number): void {
     this.#state = "probe";
+    this.#sinceRound = sinceRound;
     this.next = next;
     this.isProbeSent = false;
     this.window.clear();

@@ -140,7 +140,7 @@ export class Raft {
         this.#onLinkClosed(input.peer, input.campaignTicks);
         break;
       case "link-opened":
-        this.#core.leadership?.replication.find(input.peer)?.probe();
+        this.#core.leadership?.replication.probe(input.peer);
         election.onVoterReachable(this.#core, input.peer);
         break;
       case "campaign":
@@ -170,7 +170,7 @@ export class Raft {
   }
 
   #onLinkClosed(peer: MemberId, campaignTicks: number): void {
-    this.#core.leadership?.replication.find(peer)?.probe();
+    this.#core.leadership?.replication.probe(peer);
     if (peer !== this.#core.leader) return;
     this.#core.leader = undefined;
     this.#core.timer.restartWith(campaignTicks);

@@ -59,6 +59,11 @@ export class Replication {
     if (++this.#heartbeatElapsedTicks >= this.#options.heartbeatTicks) this.beginRound();
   }
 
+  /** The link to this member is new, or gone: what was under way may be lost. */
+  probe(member: MemberId): void {
+    this.find(member)?.probe(this.#round + 1);
+  }
+
   /** The number of a round that no message carries yet. */
   beginRound(): number {
     if (!this.#isRoundDue) this.#round++;
@@ -73,8 +78,12 @@ export class Replication {
     if (reply.index > this.#log.lastIndex) return;
     follower.silentTicks = 0;
     follower.ackedRound = Math.max(follower.ackedRound, reply.round);
-    if (reply.conflict === undefined) follower.onAccepted(reply.index);
-    else follower.onRefused(reply.index, this.#log.lastNotAbove(reply.conflict));
+    if (reply.conflict === undefined) {
+      follower.onAccepted(reply.index, reply.round);
+    } else {
+      const meetingPoint = this.#log.lastNotAbove(reply.conflict);
+      follower.onRefused(reply.index, reply.round, meetingPoint, this.#round + 1);
+    }
   }
 
   /** The highest index that a majority has on disk. Our own disk counts like any other, and only if we vote. */
@@ -117,12 +126,8 @@ export class Replication {
   #flushProbe(follower: Progress, commit: Index): void {
     if (follower.isProbeSent) return;
     follower.isProbeSent = true;
-    if (follower.next <= this.#log.lastIndex) {
-      this.#send(follower, this.#nextBatch(follower), commit);
-    } else if (!this.#isRoundDue) {
-      this.#round++;
-      this.#send(follower, NO_ENTRIES, commit);
-    }
+    this.#round++;
+    this.#send(follower, this.#nextBatch(follower), commit);
   }
 
   #flushReplicate(follower: Progress, commit: Index): void {

@@ -1,0 +1,217 @@
+import type { HardState, Index, MemberId, Term } from "../../raft/index.ts";
+
+export type InvariantName =
+  | "election-safety"
+  | "log-matching"
+  | "leader-completeness"
+  | "state-machine-safety"
+  | "one-vote-per-term"
+  | "configuration-overlap"
+  | "committed-prefix-immutable"
+  | "linearizable-read";
+
+/** A named promise that a run broke. */
+export class InvariantViolation extends Error {
+  override readonly name = "InvariantViolation";
+  readonly invariant: InvariantName;
+
+  constructor(invariant: InvariantName, message: string) {
+    super(message);
+    this.invariant = invariant;
+  }
+}
+
+/** One entry, as the checker compares it. Equal digests mean equal kind and data. */
+export interface EntryFact {
+  readonly index: Index;
+  readonly term: Term;
+  readonly digest: string;
+  /** If the entry is a configuration. */
+  readonly voters?: readonly MemberId[] | undefined;
+}
+
+interface CommittedFact extends EntryFact {
+  /** The term of the member that first said so; that in which it was committed, or a later one. */
+  readonly knownInTerm: Term;
+}
+
+interface NodeFacts {
+  /** The log in memory, from index 1. */
+  log: EntryFact[];
+  hardState: HardState;
+  /** Since the last start. */
+  commit: Index;
+  applied: Index;
+}
+
+/**
+ * Watches all members of one group incarnation at once, and trusts none: it keeps its own copy of each log.
+ *
+ * Fed with facts after every step, it throws `InvariantViolation` at the first that contradicts an earlier one. Each fact costs constant
+ * time. The names are those of the Raft paper, figure 3, and of Ongaro's thesis, section 4.1.
+ */
+export class RaftInvariants {
+  readonly #nodes = new Map<string, NodeFacts>();
+  /** By index and term: what the entry is, and the term before it. So equal positions mean equal prefixes. */
+  readonly #entries = new Map<string, { readonly digest: string; readonly termBefore: Term }>();
+  readonly #votes = new Map<string, MemberId>();
+  readonly #leaders = new Map<Term, string>();
+  /** The group's one history; place 0 is index 1. */
+  readonly #committed: CommittedFact[] = [];
+
+  /** The highest index that any member knew to be committed. */
+  get committedIndex(): Index {
+    return this.#committed.length;
+  }
+
+  /** What was committed at this index. */
+  committedAt(index: Index): EntryFact | undefined {
+    return this.#committed[index - 1];
+  }
+
+  /** A member starts or restarts with what its disk held. */
+  onStart(node: string, hardState: HardState, log: readonly EntryFact[]): void {
+    const before = this.#nodes.get(node)?.hardState ?? { term: 0, votedFor: undefined };
+    this.#nodes.set(node, { log: [], hardState: before, commit: 0, applied: 0 });
+    this.onHardState(node, hardState.term, hardState.votedFor);
+    this.onAppend(node, log);
+  }
+
+  /** A term and vote became durable. */
+  onHardState(node: string, term: Term, votedFor: MemberId | undefined): void {
+    const facts = this.#node(node);
+    check(term >= facts.hardState.term, "one-vote-per-term", () => {
+      return `${node} went back from term ${facts.hardState.term} to ${term}`;
+    });
+    facts.hardState = { term, votedFor };
+    const key = `${node}/${term}`;
+    const earlier = this.#votes.get(key);
+    // A vote that became "none" again could be given twice.
+    check(earlier === undefined || earlier === votedFor, "one-vote-per-term", () => {
+      return `${node} voted for ${earlier} in term ${term}, then for ${votedFor ?? "nobody"}`;
+    });
+    if (votedFor !== undefined) this.#votes.set(key, votedFor);
+  }
+
+  /** Entries were appended in memory. */
+  onAppend(node: string, entries: readonly EntryFact[]): void {
+    const { log } = this.#node(node);
+    for (const entry of entries) {
+      const before = log[log.length - 1];
+      check(entry.index === log.length + 1, "log-matching", () => {
+        return `${node} appended entry ${entry.index} after ${log.length}`;
+      });
+      this.#checkMatching(node, entry, before?.term ?? 0);
+      if (entry.voters !== undefined) checkOverlap(node, entry, log);
+      log.push(entry);
+    }
+  }
+
+  /** Entries from `from` on were removed in memory. */
+  onTruncate(node: string, from: Index): void {
+    const facts = this.#node(node);
+    check(from > facts.commit, "committed-prefix-immutable", () => {
+      return `${node} removed entry ${from}, though it knew ${facts.commit} to be committed`;
+    });
+    facts.log.length = Math.min(facts.log.length, from - 1);
+  }
+
+  /** A member became leader. Its log may already have the first entry of its term. */
+  onLeader(node: string, term: Term): void {
+    const other = this.#leaders.get(term);
+    check(other === undefined || other === node, "election-safety", () => {
+      return `${other} and ${node} both lead term ${term}`;
+    });
+    this.#leaders.set(term, node);
+    const { log } = this.#node(node);
+    let index = this.#committed.length;
+    // What was committed in this term or a later one, a leader that comes late need not have.
+    while (index > 0 && (this.#committed[index - 1]?.knownInTerm ?? 0) >= term) index--;
+    const expected = this.#committed[index - 1];
+    check(expected === undefined || log[index - 1]?.term === expected.term, "leader-completeness", () => {
+      return `${node} leads term ${term} without entry ${index} of term ${expected?.term}, which is committed`;
+    });
+  }
+
+  /**
+   * A member learnt that an entry is committed.
+   *
+   * @param nodeTerm - the member's own term then
+   */
+  onCommit(node: string, nodeTerm: Term, entry: EntryFact): void {
+    const facts = this.#node(node);
+    const { index, term, digest } = entry;
+    check(index === facts.commit + 1, "committed-prefix-immutable", () => {
+      return `${node} committed entry ${index} after ${facts.commit}`;
+    });
+    facts.commit = index;
+    const known = this.#committed[index - 1];
+    if (known === undefined) this.#committed.push({ index, term, digest, knownInTerm: nodeTerm });
+    else this.#checkSame(node, entry, known, "committed");
+  }
+
+  /** A member's state machine took an entry. */
+  onApply(node: string, entry: EntryFact): void {
+    const facts = this.#node(node);
+    check(entry.index === facts.applied + 1, "state-machine-safety", () => {
+      return `${node} applied entry ${entry.index} after ${facts.applied}`;
+    });
+    facts.applied = entry.index;
+    const known = this.#committed[entry.index - 1];
+    check(known !== undefined, "state-machine-safety", () => `${node} applied entry ${entry.index}, not yet committed`);
+    if (known !== undefined) this.#checkSame(node, entry, known, "applied");
+  }
+
+  /**
+   * A linearizable read was confirmed.
+   *
+   * @param asked - `committedIndex` when it was asked
+   */
+  onRead(node: string, index: Index, asked: Index): void {
+    check(index >= asked, "linearizable-read", () => {
+      return `${node} confirmed a read at ${index}, though ${asked} was committed when it was asked`;
+    });
+  }
+
+  #checkMatching(node: string, { index, term, digest }: EntryFact, termBefore: Term): void {
+    const key = `${index}/${term}`;
+    const known = this.#entries.get(key);
+    if (known === undefined) this.#entries.set(key, { digest, termBefore });
+    check(known === undefined || (known.digest === digest && known.termBefore === termBefore), "log-matching", () => {
+      return `${node} has another entry ${key}, or another entry before it, than somebody else`;
+    });
+  }
+
+  #checkSame(node: string, entry: EntryFact, known: EntryFact, what: string): void {
+    check(entry.term === known.term && entry.digest === known.digest, "state-machine-safety", () => {
+      const { index, term, digest } = entry;
+      return `${node} ${what} entry ${index} of term ${term} (${digest}), others that of term ${known.term} (${known.digest})`;
+    });
+  }
+
+  #node(node: string): NodeFacts {
+    const facts = this.#nodes.get(node);
+    if (facts === undefined) throw new Error(`${node} was not started`);
+    return facts;
+  }
+}
+
+function checkOverlap(node: string, entry: EntryFact, log: readonly EntryFact[]): void {
+  const before = log.findLast((earlier) => earlier.voters !== undefined)?.voters;
+  check(before === undefined || doMajoritiesMeet(before, entry.voters ?? []), "configuration-overlap", () => {
+    return `${node} went from voters ${before} to ${entry.voters}: two majorities need not meet`;
+  });
+}
+
+/** True if each majority of one has a member in common with each majority of the other. */
+export function doMajoritiesMeet<T>(a: readonly T[], b: readonly T[]): boolean {
+  const common = a.filter((member) => b.includes(member)).length;
+  // A majority that keeps out of the other's way takes those first that are not common.
+  const neededOfCommon = (voters: readonly T[]) =>
+    Math.max(0, Math.floor(voters.length / 2) + 1 - (voters.length - common));
+  return neededOfCommon(a) + neededOfCommon(b) > common;
+}
+
+function check(condition: boolean, invariant: InvariantName, message: () => string): void {
+  if (!condition) throw new InvariantViolation(invariant, message());
+}

@@ -1,0 +1,47 @@
+import type { SeededRandom } from "../../env/index.ts";
+
+const MS = 1_000;
+
+/** One run's conditions, drawn from its seed, so that different runs find different faults ("swarm testing"). Rates are per thousand. */
+export interface CorePlan {
+  readonly members: readonly string[];
+  readonly tickUs: number;
+  readonly electionTicksMin: number;
+  readonly heartbeatTicks: number;
+  readonly appendEntriesMax: number;
+  readonly inflightBytesMax: number;
+  readonly lossRate: number;
+  readonly duplicationRate: number;
+  readonly delayUsMax: number;
+  readonly diskUsMax: number;
+  /** Between two faults, on average. */
+  readonly faultIntervalUs: number;
+  /** Between two client operations, on average. */
+  readonly operationIntervalUs: number;
+  /** Chance that something happens to a leader just as it begins. */
+  readonly newLeaderFaultRate: number;
+  readonly faultsUntilUs: number;
+  /** By then a command must have been committed everywhere. */
+  readonly endUs: number;
+}
+
+export function drawPlan(random: SeededRandom): CorePlan {
+  const names = ["ada", "bob", "cyd", "dan", "eve"];
+  return {
+    members: names.slice(0, random.pick([3, 3, 4, 5, 5])),
+    tickUs: 20 * MS,
+    electionTicksMin: 15,
+    heartbeatTicks: 3,
+    appendEntriesMax: random.pick([1, 1, 2, 64]),
+    inflightBytesMax: random.pick([100, 400, 2_000]),
+    lossRate: random.pick([0, 20, 100, 250]),
+    duplicationRate: random.pick([0, 50, 200]),
+    delayUsMax: random.pick([2, 10, 60, 250]) * MS,
+    diskUsMax: random.pick([0, 2, 20, 100]) * MS,
+    faultIntervalUs: random.pick([150, 300, 800]) * MS,
+    operationIntervalUs: random.pick([5, 15, 60]) * MS,
+    newLeaderFaultRate: random.pick([0, 250, 600]),
+    faultsUntilUs: 15_000 * MS,
+    endUs: 45_000 * MS,
+  };
+}
