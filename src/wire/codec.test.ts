@@ -90,9 +90,9 @@ describe("messagePack", () => {
         values += 1;
         if (!hasOrderOfItsOwn(got)) deepStrictEqual(encode(got), bytes);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
-    ok(values > 100, `only ${values} were values`);
+    ok(values > 50, `only ${values} were values`);
   });
 
   it("hands over bytes that later calls do not touch", () => {

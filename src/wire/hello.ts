@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { assert, LIMITS } from "../env/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "./bytes.ts";
 import type { Hello } from "./types.ts";
@@ -63,6 +64,7 @@ export interface CloseNotice {
 
 /** A reason above `LIMITS.closeReasonBytesMax` is cut, between characters. */
 export function encodeClose({ code, reason }: CloseNotice): Uint8Array {
+  assert(code <= CLOSE_CODE_MAX, "a close code");
   return new ByteWriter(16 + LIMITS.closeReasonBytesMax).varint(code).text(cutText(reason)).finish();
 }
 

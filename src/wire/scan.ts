@@ -1,4 +1,4 @@
-import { isUtf8 } from "node:buffer";
+import { Buffer, isUtf8 } from "node:buffer";
 import { LIMITS } from "../env/index.ts";
 import { DecodeError } from "./bytes.ts";
 import { EXTENSION } from "./plain-data.ts";
