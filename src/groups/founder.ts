@@ -1,5 +1,5 @@
 import type { PeerDirectory } from "../discovery/index.ts";
-import { mosaikError, type Timer } from "../env/index.ts";
+import { assert, mosaikError, type Timer } from "../env/index.ts";
 import { UniqueId } from "../identity/index.ts";
 import type { Entry, MemberId } from "../raft/index.ts";
 import type { IncarnationId, Storage, StorageWrite } from "../storage/index.ts";
@@ -54,9 +54,13 @@ export class Founder {
 
   /** Takes up the life that the store holds, or begins to look for one. */
   async start(storage: Storage): Promise<void> {
-    this.#storage = storage;
-    if (storage.incarnation === undefined) return this.evaluate();
+    if (storage.incarnation === undefined) {
+      this.#storage = storage;
+      return this.evaluate();
+    }
+    // Until its log is read, a bound store is not there: taken for a free one it would be bound again, and its vote forgotten.
     const entries = await storage.getRange(1, storage.last.index);
+    this.#storage = storage;
     this.#beginLife(storage.incarnation, entries);
   }
 
@@ -135,6 +139,7 @@ export class Founder {
 
   /** Durable first, then alive. */
   #bind(storage: Storage, incarnation: IncarnationId, entries: readonly Entry[]): void {
+    assert(storage.incarnation === undefined, "only a free store is bound");
     const change: StorageWrite = { incarnation, entries, hardState: { term: GENESIS_TERM, votedFor: undefined } };
     this.#busy(async () => {
       await storage.write(change);
