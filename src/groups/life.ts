@@ -198,7 +198,9 @@ export class Life {
   /** Confirms a read as the leader; `undefined` if this is not one that serves. */
   read(reply: (index: Index | undefined) => void): void {
     if (!this.isServing || this.voter === undefined) return reply(undefined);
-    this.voter.enqueue({ type: "read", id: this.#readServer.register(reply) });
+    const id = this.#readServer.register(reply);
+    if (id === undefined) reply(undefined);
+    else this.voter.enqueue({ type: "read", id });
   }
 
   /** A lone leader opens at the first need; others as soon as all voters hold the genesis. */

@@ -24,6 +24,7 @@ export class Reads {
   readonly #asked = new Map<number, ReadWaiter[]>();
   #confirmed: { readonly index: Index; readonly waiters: ReadWaiter[] }[] = [];
   #count = 0;
+  #closed: MosaikError | undefined;
 
   constructor(nowUs: () => number, applied: () => Index) {
     this.#nowUs = nowUs;
@@ -34,8 +35,9 @@ export class Reads {
     return this.#count;
   }
 
-  /** @throws `overloaded` */
+  /** @throws `overloaded`; the cause of the close */
   add(waiter: ReadWaiter): void {
+    if (this.#closed !== undefined) throw this.#closed;
     if (this.#count >= LIMITS.readsMax) {
       throw mosaikError("overloaded", "too many strong reads wait for a leader", { hidden: { rejected: [] } });
     }
@@ -84,25 +86,23 @@ export class Reads {
       waiter.onFailed(offline());
       return false;
     };
-    this.#gathering = this.#gathering.filter(keep);
-    for (const [request, waiters] of [...this.#asked]) this.#asked.set(request, waiters.filter(keep));
-    this.#confirmed = this.#confirmed.map(({ index, waiters }) => ({ index, waiters: waiters.filter(keep) }));
+    this.#keep(keep);
     this.#schedule();
   }
 
   remove(waiter: ReadWaiter): boolean {
-    const lists = [this.#gathering, ...this.#asked.values(), ...this.#confirmed.map(({ waiters }) => waiters)];
-    for (const list of lists) {
-      const at = list.indexOf(waiter);
-      if (at < 0) continue;
-      list.splice(at, 1);
+    const before = this.#count;
+    this.#keep((other) => {
+      if (other !== waiter) return true;
       this.#count--;
-      return true;
-    }
-    return false;
+      return false;
+    });
+    return this.#count < before;
   }
 
+  /** Ends all reads, and those to come. */
   close(error: MosaikError): void {
+    this.#closed ??= error;
     const all = [
       ...this.#gathering,
       ...[...this.#asked.values()].flat(),
@@ -113,6 +113,19 @@ export class Reads {
     this.#confirmed = [];
     this.#count = 0;
     for (const waiter of all) waiter.onFailed(error);
+  }
+
+  /** A request that nobody waits for any more is forgotten: a leader that never answers must not make us remember it. */
+  #keep(isKept: (waiter: ReadWaiter) => boolean): void {
+    this.#gathering = this.#gathering.filter(isKept);
+    for (const [request, waiters] of [...this.#asked]) {
+      const kept = waiters.filter(isKept);
+      if (kept.length === 0) this.#asked.delete(request);
+      else this.#asked.set(request, kept);
+    }
+    this.#confirmed = this.#confirmed
+      .map(({ index, waiters }) => ({ index, waiters: waiters.filter(isKept) }))
+      .filter(({ waiters }) => waiters.length > 0);
   }
 
   #ready(waiters: readonly ReadWaiter[]): void {
@@ -139,8 +152,9 @@ export class ReadServer {
   #nextId = 1;
   readonly #replies = new Map<number, (index: Index | undefined) => void>();
 
-  /** Remembers whom to answer, and gives the id for Raft. */
-  register(reply: (index: Index | undefined) => void): number {
+  /** Remembers whom to answer, and gives the id for Raft; undefined if too many wait, whoever asks. */
+  register(reply: (index: Index | undefined) => void): number | undefined {
+    if (this.#replies.size >= LIMITS.readsMax) return undefined;
     const id = this.#nextId++;
     this.#replies.set(id, reply);
     return id;
