@@ -45,8 +45,7 @@ export class MosaikError<Code extends ErrorCode = ErrorCode> extends Error {
   readonly outcome: Outcome;
   readonly details: ErrorDetails[Code];
 
-  /** @internal Use `mosaikError`. */
-  constructor(code: Code, message: string, init: ErrorInit<Code>) {
+  private constructor(code: Code, message: string, init: ErrorInit<Code>) {
     super(message, init.cause === undefined ? undefined : { cause: init.cause });
     this.code = code;
     this.outcome = init.outcome;
@@ -56,6 +55,11 @@ export class MosaikError<Code extends ErrorCode = ErrorCode> extends Error {
     }
     this.details = details as ErrorDetails[Code];
     Object.defineProperty(this, BRAND, { value: true, enumerable: false });
+  }
+
+  /** @internal Use `mosaikError`. */
+  static make<Code extends ErrorCode>(code: Code, message: string, init: ErrorInit<Code>): MosaikError<Code> {
+    return new MosaikError(code, message, init);
   }
 
   /** Narrows, also across copies of the package: `if (MosaikError.is(error, "group-offline")) retry(error.details.rejected)`. */
@@ -83,7 +87,7 @@ export function mosaikError<Code extends ErrorCode>(
   message: string,
   init: ErrorInit<Code> = {},
 ): MosaikError<Code> {
-  return new MosaikError(code, `${message} (${code})`, init);
+  return MosaikError.make(code, `${message} (${code})`, init);
 }
 
 /** A wrong option, refused at once, by name. */

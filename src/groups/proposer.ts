@@ -21,7 +21,8 @@ export interface Submission {
   onFailed(error: MosaikError): void;
 }
 
-interface Operation extends Submission {
+interface Operation {
+  readonly call: Submission;
   readonly bytes: number;
   /** 0: not sent yet, so not numbered. */
   number: number;
@@ -67,14 +68,14 @@ export class Proposer {
 
   /** Takes a call, and gives a function that ends its caller's wait early. @throws `overloaded` */
   submit(submission: Submission): (cause: unknown) => void {
-    const bytes = submission.commands.reduce((sum, command) => sum + command.length, 0);
+    const bytes = bytesOf(submission.commands);
     if (this.pending >= LIMITS.windowEntriesMax || this.#bytes + bytes > LIMITS.windowBytesMax) {
       throw mosaikError("overloaded", "too many commands of this node are on their way", {
         outcome: "not-applied",
         hidden: { rejected: submission.values },
       });
     }
-    const operation: Operation = { ...submission, bytes, number: 0, isAbandoned: false };
+    const operation: Operation = { call: submission, bytes, number: 0, isAbandoned: false };
     this.#bytes += bytes;
     this.#waiting.add(operation);
     return (cause) => this.#giveUp(operation, "group-offline", cause);
@@ -121,7 +122,7 @@ export class Proposer {
     this.#sent.delete(batch.number);
     this.#bytes -= operation.bytes;
     this.#progressUs = this.#nowUs();
-    if (!operation.isAbandoned) operation.onApplied(batch);
+    if (!operation.isAbandoned) operation.call.onApplied(batch);
   }
 
   /** The leader lacks a number before those that we sent. */
@@ -135,7 +136,8 @@ export class Proposer {
   sweep(): void {
     const now = this.#nowUs();
     for (const operation of [...this.#sent.values(), ...this.#waiting]) {
-      if (!operation.isAbandoned && now >= operation.deadlineUs) this.#giveUp(operation, "group-offline", undefined);
+      if (!operation.isAbandoned && now >= operation.call.deadlineUs)
+        this.#giveUp(operation, "group-offline", undefined);
     }
     if (this.pending > 0 && now - this.#progressUs > RESEND_AFTER_US) {
       this.#progressUs = now;
@@ -151,7 +153,7 @@ export class Proposer {
     this.#sent.clear();
     this.#waiting.clear();
     this.#bytes = 0;
-    for (const operation of all) if (!operation.isAbandoned) operation.onFailed(error);
+    for (const operation of all) if (!operation.isAbandoned) operation.call.onFailed(error);
   }
 
   /** Ends all: what was sent is unknown, the rest was not applied. */
@@ -171,7 +173,7 @@ export class Proposer {
     for (const operation of this.#unsent()) {
       if (batches.length > 0 && bytes + operation.bytes > FRAME_BYTES_MAX) break;
       if (operation.number === 0) this.#assignNumber(operation);
-      batches.push({ number: operation.number, commands: operation.commands });
+      batches.push({ number: operation.number, commands: operation.call.commands });
       bytes += operation.bytes + 8;
       this.#sentUpTo = operation.number;
       if (batches.length >= LIMITS.appendEntriesMax) break;
@@ -202,9 +204,9 @@ export class Proposer {
     operation.isAbandoned = true;
     if (this.#waiting.delete(operation)) {
       this.#bytes -= operation.bytes;
-      operation.onFailed(notSent(code, operation, cause));
+      operation.call.onFailed(notSent(code, operation, cause));
     } else if (this.#sent.has(operation.number)) {
-      operation.onFailed(this.#unknown(operation, cause));
+      operation.call.onFailed(this.#unknown(operation, cause));
     }
   }
 
@@ -213,10 +215,16 @@ export class Proposer {
     return mosaikError("outcome-unknown", "the command was sent, and what became of it is not known", {
       outcome: "unknown",
       details: { receipt },
-      hidden: { rejected: operation.values },
+      hidden: { rejected: operation.call.values },
       cause,
     });
   }
+}
+
+function bytesOf(commands: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const command of commands) bytes += command.length;
+  return bytes;
 }
 
 function notSent(code: "group-offline" | "closed", operation: Operation, cause: unknown): MosaikError {
@@ -226,7 +234,7 @@ function notSent(code: "group-offline" | "closed", operation: Operation, cause: 
   return mosaikError("group-offline", "no leader took the command before the deadline; it was not sent", {
     outcome,
     details: { state: "offline" },
-    hidden: { rejected: operation.values },
+    hidden: { rejected: operation.call.values },
     cause,
   });
 }

@@ -1,6 +1,6 @@
 import type { UniqueId } from "../identity/index.ts";
 import { hashBytes } from "../identity/index.ts";
-import type { Entry, Index, Term } from "../raft/index.ts";
+import type { Entry, Index } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import {
   decodeCommands,
@@ -11,7 +11,7 @@ import {
   ENTRY_OPEN,
   ENTRY_SESSION,
 } from "./entries.ts";
-import type { MachineInstance, MachineRuntime, Rejection } from "./machine/index.ts";
+import type { ApplyContext, ApplyOutcome, MachineInstance, MachineRuntime, Rejection } from "./machine/index.ts";
 import { type SessionIndex, SessionTable } from "./sessions.ts";
 
 /** What one command came to. */
@@ -133,47 +133,75 @@ export class Replica {
     const batch = decodeCommands(entry.data);
     this.#commands++;
     this.#timeMs = Math.max(this.#timeMs, batch.timeMs);
-    const admitted = this.#sessions.admit(batch.session, batch.number);
-    if (admitted !== "apply") return;
-    const outcomes: CommandOutcome[] = [];
-    for (let i = 0; i < batch.commands.length; i++) {
-      const outcome = this.#applyOne(batch.commands[i] as Uint8Array, entry.index, entry.term, i);
-      if (outcome === undefined) return;
-      outcomes.push(outcome);
-    }
-    this.#report(batch.session, batch.number, outcomes);
+    if (this.#sessions.admit(batch.session, batch.number) !== "apply") return;
+    const { applyBatch } = this.#machine;
+    const outcomes =
+      applyBatch === undefined || batch.commands.length === 1
+        ? this.#applyEach(entry, batch.commands)
+        : this.#applyTogether(entry, batch.commands, applyBatch);
+    if (outcomes !== undefined) this.#report(batch.session, batch.number, outcomes);
   }
 
-  #applyOne(bytes: Uint8Array, index: Index, term: Term, number: number): CommandOutcome | undefined {
-    const position = this.#position + 1;
+  /** Undefined: the machine failed on the way. */
+  #applyEach(entry: Entry, commands: readonly Uint8Array[]): CommandOutcome[] | undefined {
+    const outcomes: CommandOutcome[] = [];
     let name = "?";
     try {
-      const command = this.#runtime.decodeCommand(bytes);
-      name = command.name;
-      const outcome = this.#machine.apply(command, {
-        position,
-        index,
-        term,
-        timeMs: this.#timeMs,
-        version: this.#runtime.version,
-        groupId: this.#groupId,
-        networkId: this.#networkId,
-        random: randomOf(this.#incarnation as IncarnationId, index, number),
-      });
-      this.#position = position;
-      return outcome.ok
-        ? { type: "applied", result: outcome.result }
-        : { type: "rejected", rejection: outcome.rejection };
+      for (const [number, bytes] of commands.entries()) {
+        const command = this.#runtime.decodeCommand(bytes);
+        name = command.name;
+        outcomes.push(outcomeOf(this.#machine.apply(command, this.#contextOf(entry, number, this.#position + 1))));
+        this.#position++;
+      }
+      return outcomes;
     } catch (cause) {
-      this.#failure = { position, command: name, cause };
-      this.#events.onFailure(this.#failure);
+      this.#fail(name, cause);
       return undefined;
     }
+  }
+
+  #applyTogether(
+    entry: Entry,
+    commands: readonly Uint8Array[],
+    applyBatch: NonNullable<MachineInstance["applyBatch"]>,
+  ): CommandOutcome[] | undefined {
+    try {
+      const decoded = commands.map((bytes) => this.#runtime.decodeCommand(bytes));
+      const contexts = decoded.map((_, number) => this.#contextOf(entry, number, this.#position + 1 + number));
+      const outcomes = applyBatch(decoded, contexts).map(outcomeOf);
+      this.#position += outcomes.length;
+      return outcomes;
+    } catch (cause) {
+      this.#fail("applyBatch", cause);
+      return undefined;
+    }
+  }
+
+  #contextOf({ index, term }: Entry, number: number, position: number): ApplyContext {
+    return {
+      position,
+      index,
+      term,
+      timeMs: this.#timeMs,
+      version: this.#runtime.version,
+      groupId: this.#groupId,
+      networkId: this.#networkId,
+      random: randomOf(this.#incarnation as IncarnationId, index, number),
+    };
+  }
+
+  #fail(command: string, cause: unknown): void {
+    this.#failure = { position: this.#position + 1, command, cause };
+    this.#events.onFailure(this.#failure);
   }
 
   #report(session: SessionIndex, number: number, outcomes: readonly CommandOutcome[]): void {
     this.#events.onBatch({ session, number, position: this.#position, outcomes });
   }
+}
+
+function outcomeOf(outcome: ApplyOutcome): CommandOutcome {
+  return outcome.ok ? { type: "applied", result: outcome.result } : { type: "rejected", rejection: outcome.rejection };
 }
 
 /**

@@ -1,0 +1,247 @@
+import { deepEqual, equal, notDeepEqual, ok } from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { incarnation, peer, store } from "../../test/groups/kit.ts";
+import { hash, type UniqueId } from "../identity/index.ts";
+import type { Entry } from "../raft/index.ts";
+import {
+  ENTRY_COMMANDS,
+  ENTRY_GENESIS,
+  ENTRY_OPEN,
+  ENTRY_SESSION,
+  encodeCommands,
+  encodeGenesis,
+  encodeOpen,
+  encodeSession,
+} from "./entries.ts";
+import { type AnyMachine, type ApplyContext, defineMachine, Rejection, runtimeOf } from "./machine/index.ts";
+import { type AppliedBatch, type MachineFailure, Replica } from "./replica.ts";
+import { memberId } from "./status.ts";
+
+interface State {
+  seen: { by: number; position: number; index: number; term: number; timeMs: number; random: readonly number[] }[];
+}
+
+const Recorder = defineMachine("recorder", {
+  state: (): State => ({ seen: [] }),
+  commands: {
+    add: (state, by: number, context: ApplyContext) => {
+      if (by < 0) throw new Rejection("negative", { by });
+      if (by === 666) throw new Error("the machine's own bug");
+      const { position, index, term, timeMs, random } = context;
+      state.seen.push({ by, position, index, term, timeMs, random: [random(), random()] });
+      return state.seen.length;
+    },
+  },
+  queries: { seen: (state) => state.seen, sum: (state) => state.seen.reduce((sum, { by }) => sum + by, 0) },
+});
+const runtime = runtimeOf(Recorder);
+
+/** A replica, and what it told. */
+class Bench {
+  readonly batches: AppliedBatch[] = [];
+  readonly sessions: [string, number][] = [];
+  readonly failures: MachineFailure[] = [];
+  readonly replica: Replica;
+
+  constructor(machine: AnyMachine = Recorder) {
+    this.replica = new Replica({
+      runtime: runtimeOf(machine),
+      groupId: hash("group") as UniqueId,
+      networkId: hash("network") as UniqueId,
+      events: {
+        onBatch: (batch) => this.batches.push(batch),
+        onSession: (key, session) => this.sessions.push([key, session]),
+        onFailure: (failure) => this.failures.push(failure),
+      },
+    });
+  }
+
+  apply(...entries: readonly Entry[]): this {
+    for (const entry of entries) this.replica.apply(entry);
+    return this;
+  }
+
+  seen(): State["seen"] {
+    return this.replica.query("seen") as State["seen"];
+  }
+}
+
+const KEY = "0a".repeat(16);
+
+const genesis: Entry = {
+  index: 1,
+  term: 1,
+  kind: ENTRY_GENESIS,
+  data: encodeGenesis({ incarnation: incarnation("x"), timeMs: 1_000, voters: [memberId(peer("ada"), store("ada"))] }),
+};
+const open = (index: number): Entry => ({ index, term: 2, kind: ENTRY_OPEN, data: encodeOpen() });
+const noop = (index: number): Entry => ({ index, term: 2, kind: 0, data: new Uint8Array(0) });
+const session = (index: number, key = KEY): Entry => ({
+  index,
+  term: 2,
+  kind: ENTRY_SESSION,
+  data: encodeSession(key),
+});
+const adds = (index: number, of: number, number: number, values: readonly number[], timeMs = 2_000): Entry => ({
+  index,
+  term: 2,
+  kind: ENTRY_COMMANDS,
+  data: encodeCommands({
+    session: of,
+    number,
+    timeMs,
+    commands: values.map((add) => runtime.encodeCommand({ add })),
+  }),
+});
+
+describe("a replica", () => {
+  it("positions count commands from 1, and nothing else takes one", () => {
+    const { replica, batches, sessions } = new Bench().apply(genesis);
+    equal(replica.position, 0);
+    equal(replica.isOpen, false);
+    const bench = new Bench().apply(genesis, noop(2), open(3), session(4));
+    equal(bench.replica.isOpen, true);
+    equal(bench.replica.position, 0);
+    equal(bench.replica.hasCommands, false);
+    bench.apply(adds(5, 4, 1, [10]), noop(6), adds(7, 4, 2, [1, 2, 3]));
+    equal(bench.replica.position, 4);
+    equal(bench.replica.index, 7);
+    deepEqual(
+      bench.seen().map(({ by, position, index }) => [by, position, index]),
+      [
+        [10, 1, 5],
+        [1, 2, 7],
+        [2, 3, 7],
+        [3, 4, 7],
+      ],
+    );
+    deepEqual(
+      bench.batches.map(({ number, position, outcomes }) => [number, position, outcomes.length]),
+      [
+        [1, 1, 1],
+        [2, 4, 3],
+      ],
+    );
+    deepEqual(bench.sessions, [[KEY, 4]]);
+    deepEqual([batches, sessions], [[], []]);
+  });
+
+  it("a duplicate takes no position, changes nothing, and is told to nobody", () => {
+    const bench = new Bench().apply(genesis, open(2), session(3), adds(4, 3, 1, [7]), adds(5, 3, 1, [7]), session(6));
+    equal(bench.replica.position, 1);
+    equal(bench.replica.query("sum"), 7);
+    equal(bench.batches.length, 1);
+    deepEqual(bench.sessions, [
+      [KEY, 3],
+      [KEY, 3],
+    ]);
+    equal(bench.replica.sessions.size, 1);
+  });
+
+  it("an unknown session and a gap are not applied", () => {
+    const bench = new Bench().apply(genesis, open(2), session(3), adds(4, 99, 1, [7]), adds(5, 3, 2, [8]));
+    equal(bench.replica.position, 0);
+    equal(bench.batches.length, 0);
+    bench.apply(adds(6, 3, 1, [9]));
+    equal(bench.replica.query("sum"), 9);
+  });
+
+  it("a rejection takes a position, and the others of its batch are applied", () => {
+    const bench = new Bench().apply(genesis, open(2), session(3), adds(4, 3, 1, [1, -5, 2]), adds(5, 3, 2, [4]));
+    equal(bench.replica.position, 4);
+    equal(bench.replica.query("sum"), 7);
+    const [first] = bench.batches;
+    deepEqual(
+      first?.outcomes.map((outcome) =>
+        outcome.type === "applied" ? outcome.result : [outcome.rejection.reason, outcome.rejection.data],
+      ),
+      [1, ["negative", { by: -5 }], 2],
+    );
+    deepEqual(
+      bench.seen().map(({ position }) => position),
+      [1, 3, 4],
+    );
+  });
+
+  it("a machine that fails is halted: the log goes on, the state does not", () => {
+    const bench = new Bench().apply(genesis, open(2), session(3), adds(4, 3, 1, [1]), adds(5, 3, 2, [2, 666, 3]));
+    const [failure, ...more] = bench.failures;
+    deepEqual([failure?.position, failure?.command, more.length], [3, "add", 0]);
+    equal((failure?.cause as Error).message, "the machine's own bug");
+    equal(bench.batches.length, 1, "a batch that was cut short is not reported as applied");
+    bench.apply(adds(6, 3, 3, [5]), noop(7), session(8, "0b".repeat(16)));
+    equal(bench.replica.index, 8);
+    equal(bench.replica.position, 2);
+    equal(bench.failures.length, 1);
+    equal(bench.batches.length, 1);
+    equal(bench.replica.sessions.size, 2);
+  });
+
+  it("bytes that its machine does not know halt it, and do not throw", () => {
+    const garbage: Entry = {
+      ...adds(4, 3, 1, [1]),
+      data: encodeCommands({ session: 3, number: 1, timeMs: 1, commands: [Uint8Array.of(0xc1, 0xff)] }),
+    };
+    const bench = new Bench().apply(genesis, open(2), session(3), garbage);
+    equal(bench.failures[0]?.position, 1);
+    equal(bench.replica.index, 4);
+  });
+
+  it("the group's clock never goes back", () => {
+    const bench = new Bench().apply(genesis, open(2), session(3));
+    equal(bench.replica.timeMs, 1_000);
+    bench.apply(adds(4, 3, 1, [1], 5_000), adds(5, 3, 2, [2], 3_000), adds(6, 3, 3, [3], 6_000));
+    deepEqual(
+      bench.seen().map(({ timeMs }) => timeMs),
+      [5_000, 5_000, 6_000],
+    );
+  });
+
+  it("random numbers are the same on all replicas, and others for each command", () => {
+    const log = [genesis, open(2), session(3), adds(4, 3, 1, [1, 1, 1]), adds(5, 3, 2, [1])];
+    const [ada, bob] = [new Bench().apply(...log).seen(), new Bench().apply(...log).seen()];
+    deepEqual(ada, bob);
+    const drawn = ada.flatMap(({ random }) => random);
+    equal(new Set(drawn).size, drawn.length);
+    ok(drawn.every((value) => value >= 0 && value < 1));
+    const elsewhere: Entry = {
+      ...genesis,
+      data: encodeGenesis({
+        incarnation: incarnation("y"),
+        timeMs: 1_000,
+        voters: [memberId(peer("ada"), store("ada"))],
+      }),
+    };
+    notDeepEqual(
+      new Bench()
+        .apply(elsewhere, ...log.slice(1))
+        .seen()
+        .flatMap(({ random }) => random),
+      drawn,
+    );
+  });
+
+  it("replicas of one log are equal, however often commands are repeated in it", () => {
+    const attempt = fc.tuple(
+      fc.constantFrom(3, 4, 9),
+      fc.integer({ min: 1, max: 6 }),
+      fc.array(fc.integer({ min: -2, max: 9 }), { minLength: 1, maxLength: 3 }),
+    );
+    fc.assert(
+      fc.property(fc.array(attempt, { maxLength: 30 }), (attempts) => {
+        const log = [genesis, open(2), session(3), session(4, "0b".repeat(16))];
+        for (const [of, number, values] of attempts) log.push(adds(log.length + 1, of, number, values));
+        const [ada, bob] = [new Bench().apply(...log), new Bench().apply(...log)];
+        deepEqual(ada.seen(), bob.seen());
+        deepEqual(ada.batches, bob.batches);
+        const positions = ada.batches.map(({ position, outcomes }) => [position - outcomes.length, position]);
+        equal(positions[0]?.[0] ?? 0, 0);
+        for (const [i, [before]] of positions.entries()) if (i > 0) equal(before, positions[i - 1]?.[1], "dense");
+        equal(ada.replica.position, positions.at(-1)?.[1] ?? 0);
+        const named = ada.batches.map(({ session: of, number }) => `${of}/${number}`);
+        equal(new Set(named).size, named.length, "each number once");
+      }),
+    );
+  });
+});
