@@ -92,10 +92,15 @@ export class Acceptor {
     };
     tcp.on("error", () => {});
     socket.on("error", () => {});
+    // Half-open sockets are for later: who ends now has nothing to say.
+    const onEarlyEnd = (): void => {
+      socket.destroy();
+    };
     socket.once("close", onEarlyClose);
+    socket.once("end", onEarlyEnd);
     socket.once("secure", () => {
       deadline.cancel();
-      socket.off("close", onEarlyClose);
+      socket.off("close", onEarlyClose).off("end", onEarlyEnd);
       establish();
       this.#onSecure(socket, remoteAddress);
     });

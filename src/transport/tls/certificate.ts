@@ -14,25 +14,31 @@ import { ID_BYTES, type Identity, type PeerId, UniqueId } from "../../identity/i
 const PRIVATE_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 const PUBLIC_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 
-/**
- * TLS 1.3 with our own certificate, for both roles. The certificate only carries the key: its names and dates mean nothing, and nobody
- * checks them, so it is the same at each start.
- */
-export async function makeSecureContext(env: Env, identity: Identity): Promise<SecureContext> {
-  const pkcs8 = Buffer.concat([PRIVATE_PREFIX, identity.exportSeed()]);
-  const privateKey = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
-  const cert = await env.compute(() =>
-    selfSign(pkcs8, createPublicKey(privateKey).export({ format: "der", type: "spki" })),
-  );
+/** A key and its certificate, as PEM. */
+export interface Credentials {
+  readonly key: string;
+  readonly cert: string;
+}
+
+/** TLS 1.3 with our own certificate, for both roles. */
+export function makeSecureContext(credentials: Credentials): SecureContext {
   return createSecureContext({
-    key: privateKey.export({ format: "pem", type: "pkcs8" }),
-    cert,
+    ...credentials,
     minVersion: "TLSv1.3",
     maxVersion: "TLSv1.3",
     sigalgs: "ed25519",
     // With this OpenSSL hands out references into a session cache, which Node keeps empty: nothing is ever resumed.
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
+}
+
+/** The certificate only carries the key: its names and dates mean nothing, and nobody checks them, so it is the same at each start. */
+export async function makeCredentials(env: Env, identity: Identity): Promise<Credentials> {
+  const pkcs8 = Buffer.concat([PRIVATE_PREFIX, identity.exportSeed()]);
+  const privateKey = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
+  const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
+  const cert = await env.compute(() => selfSign(pkcs8, spki));
+  return { key: privateKey.export({ format: "pem", type: "pkcs8" }).toString(), cert };
 }
 
 async function selfSign(pkcs8: Uint8Array, spki: Uint8Array): Promise<string> {

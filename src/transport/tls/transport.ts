@@ -15,7 +15,7 @@ import {
   type Transport,
 } from "../types.ts";
 import { Acceptor, reachableAddresses } from "./acceptor.ts";
-import { makeSecureContext } from "./certificate.ts";
+import { makeCredentials, makeSecureContext } from "./certificate.ts";
 import type { TlsConnection } from "./connection.ts";
 import { dialAddress } from "./dialer.ts";
 import { OpenSockets } from "./open-sockets.ts";
@@ -124,7 +124,7 @@ class TlsTransport implements Transport {
 
   /** Made once, when it is first needed, and never on import. */
   #secureContext(): Promise<SecureContext> {
-    this.#context ??= makeSecureContext(this.#env, this.#identity);
+    this.#context ??= makeCredentials(this.#env, this.#identity).then(makeSecureContext);
     return this.#context;
   }
 
