@@ -11,10 +11,12 @@ import {
   decodeDigest,
   decodeNews,
   decodeOpening,
+  decodeSuspicion,
   decodeWant,
   encodeDigest,
   encodeNews,
   encodeOpening,
+  encodeSuspicion,
   encodeWant,
 } from "./messages.ts";
 import { identityOf, NETWORK, signedAt, signedOf } from "./testing.ts";
@@ -203,6 +205,8 @@ test("messages come back as they were sent", () => {
     { type: "departure", ageMs: 6, departure },
   ]);
   assert.deepEqual(decodeWant(encodeWant([idOf(1), idOf(2)])), [idOf(1), idOf(2)]);
+  const suspicion = { id: idOf(1), version: { startMs: 1, updateMs: 2 } };
+  assert.deepEqual(decodeSuspicion(encodeSuspicion(suspicion)), suspicion);
   assert.deepEqual(decodeOpening(encodeOpening(123_456)), { wallMs: 123_456 });
 });
 
@@ -215,9 +219,16 @@ test("random and mutated frames give a DecodeError and nothing else", () => {
     encodeNews([{ type: "entry", ageMs: 0, signed: signedOf(1) }]),
     encodeNews([{ type: "departure", ageMs: 0, departure: signDeparture(NETWORK, 7, identityOf(4)) }]),
     encodeWant([idOf(1), idOf(2)]),
+    encodeSuspicion({ id: idOf(1), version: { startMs: 1, updateMs: 2 } }),
   ];
   const attempt = (bytes: Uint8Array): void => {
-    for (const decode of [decodeDigest, decodeWant, decodeOpening, (input: Uint8Array) => decodeNews(input, NETWORK)]) {
+    for (const decode of [
+      decodeDigest,
+      decodeWant,
+      decodeOpening,
+      decodeSuspicion,
+      (input: Uint8Array) => decodeNews(input, NETWORK),
+    ]) {
       try {
         const decoded = decode(bytes);
         // A digest that decodes must be answered without fail too.

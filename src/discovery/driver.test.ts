@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Env, type Logger, VirtualWorld } from "../env/index.ts";
+import { type Env, LIMITS, type Logger, VirtualWorld } from "../env/index.ts";
 import { type Identity, type PeerId, UniqueId } from "../identity/index.ts";
 import { createEndpoint, type Endpoint, MemoryNetwork } from "../transport/index.ts";
+import { encodeSuspicion, FRAME } from "./messages.ts";
 import { createDiscovery, type DiscoveryService } from "./service.ts";
 import type { Settings } from "./settings.ts";
 import { identityOf, NETWORK } from "./testing.ts";
@@ -170,6 +171,29 @@ story("a node that closes has left, for all and at once; a killed one within 15 
   bench.crash(bob);
   await killed;
   assert.ok(bench.nowMs - killedAt < 15_000);
+});
+
+story("a killed node leaves for those, too, who were not its neighbours", async (bench) => {
+  const nodes = await Promise.all(range(12).map((number) => bench.open(number, { bootstrap: ["n1:1"] })));
+  const others = nodes.slice(0, 11);
+  const gone = nodes[11] as Node;
+  await found(nodes, 11);
+  const left = Promise.all(others.map((node) => event(node, "left", gone.id)));
+  const begin = bench.nowMs;
+  bench.crash(gone);
+  await left;
+  assert.ok(bench.nowMs - begin < 15_000, `${bench.nowMs - begin} ms`);
+});
+
+story("whoever hears a false suspicion finds the peer, and drops nothing", async (bench) => {
+  const nodes = await Promise.all(range(12).map((number) => bench.open(number, { bootstrap: ["n1:1"] })));
+  await found(nodes, 11);
+  await bench.sleep(5_000);
+  const [liar, , victim] = nodes as [Node, Node, Node];
+  const { id, version } = liar.directory.get(victim.id) ?? assert.fail("it knows the victim");
+  for (const link of liar.endpoint.links) link.send(FRAME.suspect, encodeSuspicion({ id, version }));
+  await bench.sleep(20_000);
+  for (const node of nodes) assert.equal(node.discovery.peers().length, 11);
 });
 
 story("each of three nodes sees exactly two join", async (bench) => {
@@ -360,4 +384,40 @@ story("a wait that is aborted rejects with the signal's reason", async (bench) =
   controller.abort(new Error("enough"));
   await assert.rejects(waiting, /enough/);
   await assert.rejects(ada.discovery.when.found({ signal: AbortSignal.abort(new Error("never")) }), /never/);
+});
+
+story("a reader that is too slow is told to look again, and holds no more than its bound", async (bench) => {
+  const ada = await bench.open(1);
+  const bob = await bench.open(2, { bootstrap: ["n1:1"] });
+  const events = ada.discovery.events();
+  await found([ada, bob], 1);
+  for (let round = 0; round <= LIMITS.subscriptionItemsMax; round++) {
+    bob.discovery.advertise({ attributes: { round: `${round}` } });
+    await bench.sleep(5);
+  }
+  const iterator = events[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  assert.equal(first.done === true ? "done" : first.value.type, "reset");
+  await events.close();
+  assert.equal((await iterator.next()).done, true);
+});
+
+story("advertise changes all or nothing, and what goes is gone", async (bench) => {
+  const ada = await bench.open(1, { tags: ["a"] });
+  ada.discovery.advertise({ addTags: ["b", "c"], removeTags: "a", attributes: { x: "1", y: "2" } });
+  ada.discovery.advertise({ attributes: { x: undefined } });
+  const before = ada.discovery.self;
+  assert.deepEqual([...before.tags], ["b", "c"]);
+  assert.deepEqual(before.attributes, { y: "2" });
+  assert.deepEqual(before.addresses, ["n1:1"]);
+  assert.throws(() => ada.discovery.advertise({ addTags: "d", attributes: { x: "x".repeat(5_000) } }), {
+    code: "bad-option",
+  });
+  assert.deepEqual(ada.discovery.self, before);
+});
+
+story("what inspect tells is plain JSON", async (bench) => {
+  const nodes = await Promise.all(range(3).map((number) => bench.open(number, { bootstrap: ["n1:1", "n9:1"] })));
+  await found(nodes, 2);
+  for (const node of nodes) assert.deepEqual(JSON.parse(JSON.stringify(node.inspect())), node.inspect());
 });

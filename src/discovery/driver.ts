@@ -67,6 +67,7 @@ export class Driver implements LinkTableOwner {
       onJoined: (entry) => this.#joined(entry),
       onChanged: (entry) => this.#changed(entry),
       onLeft: (entry) => this.#left(entry),
+      onSuspected: (id) => this.dialer.onSuspected(id),
     });
     const shared = {
       env,
@@ -91,6 +92,7 @@ export class Driver implements LinkTableOwner {
       entries: () => this.catalog.entries(),
       entryOf: (id) => this.catalog.get(id),
       linkCount: () => this.links.size,
+      onSuspect: (id) => this.#exchange.suspect(id),
       onUnreachable: (id) => this.#onUnreachable(id),
     });
     this.#handle(init.endpoint);
@@ -217,6 +219,7 @@ export class Driver implements LinkTableOwner {
 
   #joined(entry: PeerEntry): void {
     this.counters.peersJoined += 1;
+    this.dialer.onJoined();
     this.#init.onChange({ type: "joined", entry });
   }
 

@@ -10,14 +10,18 @@ import type { LocalContent, LocalEntry } from "./local.ts";
 import {
   decodeDigest,
   decodeNews,
+  decodeSuspicion,
   decodeWant,
   encodeDigest,
+  encodeSuspicion,
   encodeWant,
   FRAME,
   type News,
   type RawNews,
+  type Suspicion,
 } from "./messages.ts";
 import type { Departure, EntryVersion, PeerEntry, SignedEntry } from "./types.ts";
+import { isNewer } from "./version.ts";
 
 export interface ExchangeInit {
   readonly catalog: Catalog;
@@ -30,6 +34,8 @@ export interface ExchangeInit {
   readonly onJoined: (entry: PeerEntry) => void;
   readonly onChanged: (entry: PeerEntry) => void;
   readonly onLeft: (entry: PeerEntry) => void;
+  /** A neighbour cannot reach this peer any more, and we are not linked to it. */
+  readonly onSuspected: (id: PeerId) => void;
 }
 
 /**
@@ -70,11 +76,20 @@ export class Exchange {
     this.#tellLocal(this.#local.change(this.#init.now().wallMs, change));
   }
 
+  /** Asks all neighbours to look for a peer that we cannot reach any more. */
+  suspect(id: PeerId): void {
+    const entry = this.#catalog.get(id);
+    if (entry === undefined) return;
+    const payload = encodeSuspicion({ id, version: entry.version });
+    for (const { link } of this.#links.all()) link.send(FRAME.suspect, payload);
+  }
+
   /** @throws DecodeError */
   onFrame(from: PeerId, kind: number, payload: Uint8Array): void {
     if (kind === FRAME.news) this.#onNews(from, decodeNews(payload, this.#catalog.network));
     else if (kind === FRAME.digest) this.#onDigest(from, decodeDigest(payload));
     else if (kind === FRAME.want) this.#onWant(from, decodeWant(payload));
+    else if (kind === FRAME.suspect) this.#onSuspicion(decodeSuspicion(payload));
   }
 
   newsOf(id: PeerId): News | undefined {
@@ -192,6 +207,12 @@ export class Exchange {
       this.#isRaiseDue = false;
       this.#tellLocal(this.#local.raiseAbove(above, now().wallMs));
     });
+  }
+
+  #onSuspicion({ id, version }: Suspicion): void {
+    const entry = this.#catalog.get(id);
+    if (entry === undefined || this.#links.get(id) !== undefined) return;
+    if (!isNewer(entry.version, version)) this.#init.onSuspected(id);
   }
 
   #tellLocal(signed: SignedEntry): void {

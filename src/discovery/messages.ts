@@ -2,12 +2,12 @@ import { LIMITS } from "../env/index.ts";
 import { type PeerId, SIGNATURE_BYTES, type UniqueId } from "../identity/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
 import type { DigestItem, DigestRange } from "./digest.ts";
-import type { Departure, SignedEntry } from "./types.ts";
+import type { Departure, EntryVersion, SignedEntry } from "./types.ts";
 
 export const DISCOVERY_PROTOCOL = "mosaik/discovery/1";
 
 /** Frames of a discovery link. Unknown kinds are ignored: a newer peer may know more. */
-export const FRAME = { news: 16, digest: 17, want: 18 } as const;
+export const FRAME = { news: 16, digest: 17, want: 18, suspect: 19 } as const;
 
 /** What is passed on about one peer, with the time since its last sign of life. */
 export type News =
@@ -77,6 +77,25 @@ export function decodeWant(payload: Uint8Array): PeerId[] {
   for (let left = reader.count(LIMITS.frameEntriesMax, 32); left > 0; left--) ids.push(reader.id() as PeerId);
   reader.end();
   return ids;
+}
+
+/** "I was its neighbour, and cannot reach it any more": a hint to look for oneself, nothing else. */
+export interface Suspicion {
+  readonly id: PeerId;
+  /** What the suspecting peer knows of it: older hints are moot. */
+  readonly version: EntryVersion;
+}
+
+export function encodeSuspicion({ id, version }: Suspicion): Uint8Array {
+  return new ByteWriter(64).id(id).varint(version.startMs).varint(version.updateMs).finish();
+}
+
+/** @throws DecodeError */
+export function decodeSuspicion(payload: Uint8Array): Suspicion {
+  const reader = new ByteReader(payload);
+  const suspicion = { id: reader.id() as PeerId, version: { startMs: reader.varint(), updateMs: reader.varint() } };
+  reader.end();
+  return suspicion;
 }
 
 export function encodeDigest(ranges: readonly DigestRange[]): Uint8Array {
