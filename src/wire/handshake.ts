@@ -60,7 +60,9 @@ export interface AcceptLinkOptions extends LinkOptions {
 
 /**
  * Says hello first, and waits for the answer. The link is paused until `start`, which belongs into the turn that received it.
- * Takes the stream over: on failure it is gone, too.
+ *
+ * Takes the stream over. On failure it ends the stream itself, at most `LIMITS.closeTimeoutMs` later: whoever destroys it meanwhile takes
+ * the reason from the peer.
  *
  * @throws HandshakeError; the reason of `signal`
  */

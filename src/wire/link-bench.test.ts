@@ -9,6 +9,7 @@ import {
   type InitiateLinkOptions,
   initiateLink,
 } from "./handshake.ts";
+import { encodeHello } from "./hello.ts";
 import type { ByteStream, StreamHandlers } from "./stream.ts";
 import type { Link, LinkClose, LinkHandlers } from "./types.ts";
 
@@ -192,6 +193,15 @@ export function streamPair(world: FakeWorld): [FakeStream, FakeStream] {
 export const NETWORK = UniqueId.from("test");
 export const PROOF = Uint8Array.of(1, 2, 3);
 export const DATA = 16;
+/** One that is accepted. */
+export const HELLO = encodeHello({
+  versionMin: 1,
+  versionMax: 2,
+  network: NETWORK,
+  features: 0,
+  proof: PROOF,
+  payload: new Uint8Array(20),
+});
 
 export type Overrides = Partial<InitiateLinkOptions & AcceptLinkOptions>;
 

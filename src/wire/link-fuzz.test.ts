@@ -4,17 +4,8 @@ import fc from "fast-check";
 import { LIMITS } from "../env/index.ts";
 import { encodeFrame, KIND } from "./frames.ts";
 import { HandshakeError } from "./handshake.ts";
-import { encodeClose, encodeHello } from "./hello.ts";
-import { Bench, DATA, NETWORK, PROOF, Recorder } from "./link-bench.test.ts";
-
-const HELLO = encodeHello({
-  versionMin: 1,
-  versionMax: 2,
-  network: NETWORK,
-  features: 0,
-  proof: PROOF,
-  payload: new Uint8Array(20),
-});
+import { encodeClose } from "./hello.ts";
+import { Bench, DATA, HELLO, Recorder } from "./link-bench.test.ts";
 
 /** Frames as a peer may send them, mostly right ones. */
 const frame = fc.oneof(
