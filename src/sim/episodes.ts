@@ -104,10 +104,10 @@ const WIRE: Partial<Record<FaultKind, Episode>> = {
     const concerns: Concerns = (from, to) => senders.has(from) && receivers.has(to);
     return disturb(scene, scene.random.between(200, 5_000), { kind: "cut-one-way", concerns, isBlocking: true });
   },
-  "cut-two-way": (scene) => {
+  cut: (scene) => {
     const [one] = split(scene);
     const concerns: Concerns = (from, to) => one.has(from) !== one.has(to);
-    return disturb(scene, scene.random.between(200, 6_000), { kind: "cut-two-way", concerns, isBlocking: true });
+    return disturb(scene, scene.random.between(200, 6_000), { kind: "cut", concerns, isBlocking: true });
   },
   reset: async (scene) => {
     const pair = pairUp(scene);

@@ -3,7 +3,7 @@
  *
  * - `delay`, `recut`, `rate-limit`: bytes that came late, torn, or slowly
  * - `stall`: bytes that were held for a moment, on one link
- * - `cut-one-way`, `cut-two-way`: bytes or dials that ran into it
+ * - `cut-one-way`, `cut`: bytes or dials that ran into it
  * - `reset`: connections broken; `half-open`: connections that carry nothing any more, and nobody was told
  * - `crash`: processes killed; `power-loss`: the same, without a word to the peers; `restart`: nodes that were online again after it
  * - `pause`: events held back
@@ -16,7 +16,7 @@ export const FAULT_KINDS = [
   "rate-limit",
   "stall",
   "cut-one-way",
-  "cut-two-way",
+  "cut",
   "reset",
   "half-open",
   "crash",

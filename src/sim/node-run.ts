@@ -11,6 +11,8 @@ import { Client, Ledger, WORKLOAD_GROUP, type WorkloadGroup, WorkloadMachine } f
 
 export interface NodeRunOptions {
   readonly keepTrace?: boolean;
+  /** Told of all that the trace hashes, in order. */
+  readonly onTrace?: (text: string) => void;
   /** Default 20,000. */
   readonly faultsMs?: number;
 }
@@ -28,7 +30,7 @@ const EPISODES_AT_ONCE = 3;
  * then all heals, and the history is judged.
  */
 export async function runNodes(seed: number, options: NodeRunOptions = {}): Promise<RunReport> {
-  const simulation = new Simulation({ seed, keepTrace: options.keepTrace });
+  const simulation = new Simulation({ seed, keepTrace: options.keepTrace, onTrace: options.onTrace });
   const run = new NodeRun(simulation, options.faultsMs ?? 20_000);
   let cause: unknown;
   let hasFailed = false;

@@ -186,7 +186,7 @@ class Director implements Sim {
     const [senders, receivers] = [from, to].map((side) => new Set(this.#addresses(side))) as [Set<string>, Set<string>];
     const isOneWay = options.oneWay === true;
     const disturbance: Disturbance = {
-      kind: isOneWay ? "cut-one-way" : "cut-two-way",
+      kind: isOneWay ? "cut-one-way" : "cut",
       isBlocking: true,
       concerns: (a, b) => (senders.has(a) && receivers.has(b)) || (!isOneWay && senders.has(b) && receivers.has(a)),
     };

@@ -15,6 +15,8 @@ export interface SimulationOptions {
   readonly seed: number;
   /** Keeps the trace's lines, beside their hash. */
   readonly keepTrace?: boolean | undefined;
+  /** Told of all that the trace hashes, in order. */
+  readonly onTrace?: ((text: string) => void) | undefined;
   readonly usualDelay?: DelayRange | undefined;
   readonly virtualMsMax?: number | undefined;
 }
@@ -42,7 +44,10 @@ export class Simulation {
       virtualMsMax: options.virtualMsMax,
       onEvent: (_timeUs, node, label) => this.trace.add(node, label),
     });
-    this.trace = new Trace(() => this.world.nowUs, { keepLines: options.keepTrace === true });
+    this.trace = new Trace(() => this.world.nowUs, {
+      keepLines: options.keepTrace === true,
+      onText: options.onTrace,
+    });
     this.random = this.world.random.fork("simulation");
     this.weather = new Weather(this.random.fork("weather"), this.faults, options.usualDelay);
     this.weather.onArrival = (from, to, length) => this.trace.add(to, `takes ${length} bytes from ${from}`);

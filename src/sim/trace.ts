@@ -8,10 +8,16 @@ export class Trace {
   readonly #hash = createHash("sha256");
   readonly #lines: string[] | undefined;
   readonly #nowUs: () => number;
+  readonly #onText: ((text: string) => void) | undefined;
   #pending = "";
 
-  constructor(nowUs: () => number, options: { readonly keepLines?: boolean } = {}) {
+  /** @param options.onText - told of all that is hashed, in order */
+  constructor(
+    nowUs: () => number,
+    options: { readonly keepLines?: boolean; readonly onText?: ((text: string) => void) | undefined } = {},
+  ) {
     this.#nowUs = nowUs;
+    this.#onText = options.onText;
     this.#lines = options.keepLines === true ? [] : undefined;
   }
 
@@ -36,6 +42,7 @@ export class Trace {
 
   #flush(): void {
     this.#hash.update(this.#pending);
+    this.#onText?.(this.#pending);
     this.#pending = "";
   }
 }

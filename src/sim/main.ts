@@ -1,0 +1,131 @@
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { runSeed, runStory, type SeedReport } from "./seed-run.ts";
+import { type Story, stories } from "./story.ts";
+
+/** What the command line asks for. */
+interface Wanted {
+  readonly base: number;
+  readonly count: number;
+  readonly story: string | undefined;
+  readonly trace: string | undefined;
+  readonly isJson: boolean;
+}
+
+class UsageError extends Error {}
+
+const USAGE = `npm run sim -- [--seed BASE=1] [--seeds COUNT=1] [--story NAME] [--mutation NAME | --mutations] [--trace FILE] [--json]
+
+Each seed is run twice: bare Raft members whose messages are lost, doubled and reordered, then whole nodes on byte streams under all other
+faults. --story runs one of test/stories instead. --mutations puts known flaws back, one at a time, and wants each of them caught.`;
+
+/** All well 0, something is wrong with what was run 1, wrong usage 2, the harness itself failed 3. */
+async function main(): Promise<0 | 1 | 2 | 3> {
+  try {
+    return await run(parse(process.argv.slice(2)));
+  } catch (error) {
+    const isUsage = error instanceof UsageError;
+    process.stderr.write(
+      isUsage ? `${error.message}\n\n${USAGE}\n` : `${error instanceof Error ? error.stack : error}\n`,
+    );
+    return isUsage ? 2 : 3;
+  }
+}
+
+function parse(args: string[]): Wanted {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        seed: { type: "string", default: "1" },
+        seeds: { type: "string", default: "1" },
+        story: { type: "string" },
+        trace: { type: "string" },
+        json: { type: "boolean", default: false },
+      },
+    });
+    const { seed, seeds, story, trace, json } = values;
+    const count = wholeNumber("--seeds", seeds);
+    if (count < 1) throw new UsageError("--seeds must be at least 1");
+    return { base: wholeNumber("--seed", seed), count, story, trace, isJson: json };
+  } catch (error) {
+    throw error instanceof UsageError ? error : new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(value)) throw new UsageError(`${name} must be a whole number`);
+  return value;
+}
+
+async function run(wanted: Wanted): Promise<0 | 1> {
+  const startMs = performance.now();
+  const story = wanted.story === undefined ? undefined : await findStory(wanted.story);
+  const traces: string[] = [];
+  let failed = 0;
+  for (let seed = wanted.base; seed < wanted.base + wanted.count; seed++) {
+    const beforeMs = performance.now();
+    const keepTrace = wanted.trace !== undefined;
+    const report = story === undefined ? await runSeed(seed, keepTrace) : await runStory(story, seed, keepTrace);
+    if (report.verdict !== "ok") failed++;
+    for (const line of report.trace) traces.push(line);
+    tell(wanted, seed, report, Math.round(performance.now() - beforeMs));
+  }
+  if (wanted.trace !== undefined) writeFileSync(wanted.trace, traces.join(""));
+  const wallMs = Math.round(performance.now() - startMs);
+  if (wanted.isJson) print({ type: "summary", runs: wanted.count, failed, wallMs });
+  else process.stdout.write(`${wanted.count} seeds, ${failed} failed, ${(wallMs / 1000).toFixed(1)} s\n`);
+  return failed === 0 ? 0 : 1;
+}
+
+async function findStory(name: string): Promise<Story> {
+  // Stories are tests, and not part of the package.
+  const all = new URL("../../test/stories/all.ts", import.meta.url).href;
+  await import(all).catch((cause: unknown) => {
+    throw new UsageError(`there are no stories here: ${cause}`);
+  });
+  const story = stories().find((one) => one.name === name);
+  if (story !== undefined) return story;
+  throw new UsageError(
+    `there is no story "${name}"; there are:\n${stories()
+      .map((one) => `  ${one.name}`)
+      .join("\n")}`,
+  );
+}
+
+function tell(wanted: Wanted, seed: number, report: SeedReport, wallMs: number): void {
+  const story = wanted.story === undefined ? "" : ` --story ${JSON.stringify(wanted.story)}`;
+  const replay = `npm run sim -- --seed ${seed}${story}`;
+  const { verdict, invariant, reason, traceHash, events, virtualMs, faults, operations, core } = report;
+  if (wanted.isJson) {
+    print({
+      type: "run",
+      seed,
+      story: wanted.story ?? null,
+      verdict,
+      invariant: invariant ?? null,
+      traceHash,
+      events,
+      virtualMs,
+      wallMs,
+      faults,
+      operations,
+      replay,
+      ...(core === undefined ? {} : { core }),
+      ...(reason === undefined ? {} : { reason }),
+    });
+    return;
+  }
+  const figures = `${(virtualMs / 1000).toFixed(1)} s, ${events} events, ${operations.ok} operations, ${traceHash.slice(0, 12)}`;
+  process.stdout.write(`seed ${seed}: ${verdict}${invariant === undefined ? "" : ` of ${invariant}`} (${figures})\n`);
+  if (verdict !== "ok") process.stdout.write(`${reason}\nreplay: ${replay}\n\n`);
+}
+
+function print(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+void main().then((code) => {
+  process.exitCode = code;
+});
