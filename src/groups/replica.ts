@@ -129,11 +129,12 @@ export class Replica {
   }
 
   #applyCommands(entry: Entry): void {
-    if (this.#failure !== undefined) return;
     const batch = decodeCommands(entry.data);
     this.#commands++;
     this.#timeMs = Math.max(this.#timeMs, batch.timeMs);
-    if (this.#sessions.admit(batch.session, batch.number) !== "apply") return;
+    const admitted = this.#sessions.admit(batch.session, batch.number);
+    // A halted replica keeps sessions and clock: its member may lead all the same, and must know what is in the log.
+    if (admitted !== "apply" || this.#failure !== undefined) return;
     const { applyBatch } = this.#machine;
     const outcomes =
       applyBatch === undefined || batch.commands.length === 1
