@@ -34,6 +34,8 @@ export class LeaderTerm {
   readonly #electedUs: number;
   readonly #baseTimeMs: number;
   #requests: Request[] = [];
+  /** The last number of each session in `#requests`. */
+  readonly #queued = new Map<Index, number>();
   #bytes = 0;
   #openAt: Index | undefined;
   #hasCommands: boolean;
@@ -67,7 +69,9 @@ export class LeaderTerm {
     return this.#openAt !== undefined;
   }
 
+  /** Ignored while it does not serve, or is full: whoever asks asks again. */
   openSession(key: string): void {
+    if (!this.#isServing || this.#isFull) return;
     this.#requests.push({ type: "session", key });
   }
 
@@ -80,10 +84,7 @@ export class LeaderTerm {
    * Takes what fits. The number that is expected next, if something before it is missing (0: the session is unknown here).
    */
   takeBatches(session: Index, batches: readonly NumberedBatch[]): number | undefined {
-    const queued = this.#requests.reduce(
-      (last, request) => (request.type === "batch" && request.session === session ? request.batch.number : last),
-      0,
-    );
+    const queued = this.#queued.get(session) ?? 0;
     const last = this.#sessions.lastOf(session);
     if (last === undefined) return 0;
     let expected = Math.max(queued, last) + 1;
@@ -91,6 +92,7 @@ export class LeaderTerm {
       if (batch.number < expected) continue;
       if (batch.number > expected || this.#isFull) return expected;
       this.#requests.push({ type: "batch", session, batch });
+      this.#queued.set(session, batch.number);
       for (const command of batch.commands) this.#bytes += command.length;
       expected++;
     }
@@ -123,6 +125,7 @@ export class LeaderTerm {
     if (!this.#isServing || this.#requests.length === 0) return drafts;
     const requests = this.#requests;
     this.#requests = [];
+    this.#queued.clear();
     this.#bytes = 0;
     for (const request of requests) {
       const draft = this.#draft(request, firstIndex + drafts.length);

@@ -1,0 +1,292 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { incarnation, peer, store } from "../../test/groups/kit.ts";
+import { LIMITS } from "../env/index.ts";
+import { hash } from "../identity/index.ts";
+import type { Entry } from "../raft/index.ts";
+import { decodeCommands, ENTRY_COMMANDS, ENTRY_GENESIS, ENTRY_OPEN, ENTRY_SESSION, encodeGenesis } from "./entries.ts";
+import type { NumberedBatch } from "./frames.ts";
+import { LeaderTerm } from "./leader.ts";
+import { defineMachine, runtimeOf } from "./machine/index.ts";
+import { Replica } from "./replica.ts";
+import { memberId } from "./status.ts";
+
+const Sum = defineMachine("sum", {
+  state: () => ({ value: 0 }),
+  commands: {
+    add: (state, by: number) => {
+      state.value += by;
+      return state.value;
+    },
+  },
+  queries: { value: (state) => state.value },
+});
+const runtime = runtimeOf(Sum);
+
+const key = (name: string): string => Buffer.from(name.padEnd(16)).toString("hex");
+const batch = (number: number, by = 1): NumberedBatch => ({ number, commands: [runtime.encodeCommand({ add: by })] });
+const batches = (...numbers: readonly number[]): NumberedBatch[] => numbers.map((number) => batch(number));
+
+/** A group's log, a replica of it, and leaders by hand. All that is appended is committed. */
+class Bench {
+  nowUs = 5_000_000;
+  readonly log: Entry[] = [];
+  readonly replica = new Replica({
+    runtime,
+    groupId: hash("group"),
+    networkId: hash("network"),
+    events: { onBatch: () => {}, onSession: () => {}, onFailure: () => {} },
+  });
+  term = 1;
+
+  constructor(timeMs = 1_000) {
+    const voters = [memberId(peer("ada"), store("ada"))];
+    this.add(ENTRY_GENESIS, encodeGenesis({ incarnation: incarnation("x"), timeMs, voters }));
+    this.apply();
+  }
+
+  add(kind: number, data: Uint8Array): void {
+    this.log.push({ index: this.log.length + 1, term: this.term, kind, data });
+  }
+
+  apply(upTo = this.log.length): void {
+    for (const entry of this.log.slice(this.replica.index, upTo)) this.replica.apply(entry);
+  }
+
+  elect(): LeaderTerm {
+    this.term++;
+    return new LeaderTerm(this.term, this.replica, this.log.slice(this.replica.index), () => this.nowUs);
+  }
+
+  /** What the leader appends now. */
+  take(leader: LeaderTerm): readonly Entry[] {
+    const from = this.log.length;
+    for (const { kind, data } of leader.takeDrafts(from + 1)) this.add(kind, data);
+    return this.log.slice(from);
+  }
+
+  serve(leader: LeaderTerm): void {
+    leader.wantOpen();
+    this.take(leader);
+    leader.updateServing({ commit: this.log.length, holders: () => 1, voters: 1, isLone: true });
+    ok(leader.isServing);
+  }
+
+  /** A leader that serves, with a session open at the index that is returned. */
+  session(leader: LeaderTerm, name: string): number {
+    leader.openSession(key(name));
+    const [entry] = this.take(leader);
+    equal(entry?.kind, ENTRY_SESSION);
+    return entry?.index ?? 0;
+  }
+
+  numbers(session: number): number[] {
+    return this.log
+      .filter(({ kind }) => kind === ENTRY_COMMANDS)
+      .map(({ data }) => decodeCommands(data))
+      .filter((one) => one.session === session)
+      .map(({ number }) => number);
+  }
+
+  times(): number[] {
+    return this.log.filter(({ kind }) => kind === ENTRY_COMMANDS).map(({ data }) => decodeCommands(data).timeMs);
+  }
+}
+
+describe("a leader opens its incarnation", () => {
+  it("when all voters hold the genesis, and serves when it is committed and all hold it", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    const view = { commit: 1, voters: 3, isLone: false };
+    leader.updateServing({ ...view, holders: () => 2 });
+    equal(leader.wantsToAppend, false);
+    leader.updateServing({ ...view, holders: () => 3 });
+    equal(leader.wantsToAppend, true);
+    deepEqual(
+      bench.take(leader).map(({ kind }) => kind),
+      [ENTRY_OPEN],
+    );
+    equal(leader.isOpening, true);
+    deepEqual(bench.take(leader), [], "once");
+
+    leader.updateServing({ ...view, commit: 1, holders: () => 3 });
+    equal(leader.isServing, false, "not committed");
+    leader.updateServing({ ...view, commit: 2, holders: () => 2 });
+    equal(leader.isServing, false, "a voter does not hold it, and no command was promised yet");
+    leader.updateServing({ ...view, commit: 2, holders: () => 3 });
+    equal(leader.isServing, true);
+    leader.updateServing({ ...view, commit: 2, holders: () => 1 });
+    equal(leader.isServing, true, "for the rest of the term");
+  });
+
+  it("a lone one at the first need", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    leader.updateServing({ commit: 1, voters: 1, isLone: true, holders: () => 1 });
+    equal(leader.wantsToAppend, false);
+    leader.wantOpen();
+    equal(leader.wantsToAppend, true);
+    bench.serve(leader);
+  });
+
+  it("with a command in its log it serves without all voters", () => {
+    const bench = new Bench();
+    const first = bench.elect();
+    bench.serve(first);
+    const session = bench.session(first, "ada");
+    first.takeBatches(session, batches(1));
+    bench.take(first);
+    for (const isApplied of [false, true]) {
+      if (isApplied) bench.apply();
+      const next = bench.elect();
+      next.updateServing({ commit: bench.log.length, voters: 3, isLone: false, holders: () => 2 });
+      equal(next.isServing, true);
+    }
+  });
+
+  it("nothing is appended before it serves", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    leader.openSession(key("ada"));
+    equal(leader.takeBatches(3, batches(1)), 0, "a session that is not in the log is unknown");
+    leader.wantOpen();
+    deepEqual(
+      bench.take(leader).map(({ kind }) => kind),
+      [ENTRY_OPEN],
+    );
+  });
+
+  it("a member cannot fill its memory with openings, before it serves or after", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    for (let i = 0; i < 10; i++) leader.openSession(key(`early ${i}`));
+    bench.serve(leader);
+    deepEqual(bench.take(leader), [], "who asked before must ask again");
+    for (let i = 0; i < LIMITS.leaderRequestsMax + 10; i++) leader.openSession(i.toString(16).padStart(32, "0"));
+    equal(bench.take(leader).length, LIMITS.leaderRequestsMax);
+  });
+});
+
+describe("a leader appends batches", () => {
+  it("in order, once, and asks for what is missing", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const session = bench.session(leader, "ada");
+    equal(leader.takeBatches(session, batches(1, 2)), undefined);
+    equal(leader.takeBatches(session, batches(4)), 3, "3 is missing");
+    equal(leader.takeBatches(session, batches(1, 2, 3)), undefined, "what is queued is not queued again");
+    bench.take(leader);
+    equal(leader.takeBatches(session, batches(2, 3, 4, 5)), undefined);
+    equal(leader.takeBatches(session, batches(6, 8)), 7);
+    bench.take(leader);
+    deepEqual(bench.numbers(session), [1, 2, 3, 4, 5, 6]);
+  });
+
+  it("sessions do not disturb each other, and an unknown one is told so", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const [ada, bob] = [bench.session(leader, "ada"), bench.session(leader, "bob")];
+    equal(leader.takeBatches(ada, batches(1)), undefined);
+    equal(leader.takeBatches(bob, batches(2)), 1);
+    equal(leader.takeBatches(bob, batches(1)), undefined);
+    equal(leader.takeBatches(ada, batches(2)), undefined);
+    equal(leader.takeBatches(999, batches(1)), 0);
+    bench.take(leader);
+    deepEqual([bench.numbers(ada), bench.numbers(bob)], [[1, 2], [1]]);
+  });
+
+  it("a session is opened once, however often its owner asks", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    leader.openSession(key("ada"));
+    leader.openSession(key("ada"));
+    equal(bench.take(leader).length, 1);
+    leader.openSession(key("ada"));
+    equal(bench.take(leader).length, 0);
+    bench.apply();
+    const next = bench.elect();
+    bench.serve(next);
+    next.openSession(key("ada"));
+    equal(bench.take(next).length, 0, "the next leader knows it too");
+  });
+
+  it("takes no more than it can hold, and says where to go on", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const session = bench.session(leader, "ada");
+    const many = Array.from({ length: LIMITS.leaderRequestsMax + 5 }, (_, i) => batch(i + 1));
+    equal(leader.takeBatches(session, many), LIMITS.leaderRequestsMax + 1);
+    bench.take(leader);
+    equal(leader.takeBatches(session, many), undefined);
+  });
+
+  it("goes on where the last leader stopped: no gap and no number twice, whatever its owner sends again", () => {
+    const send = fc.record({
+      elect: fc.boolean(),
+      applied: fc.nat(40),
+      from: fc.integer({ min: 1, max: 12 }),
+      count: fc.integer({ min: 1, max: 5 }),
+      take: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(send, { maxLength: 30 }), (sends) => {
+        const bench = new Bench();
+        let leader = bench.elect();
+        bench.serve(leader);
+        const session = bench.session(leader, "ada");
+        for (const { elect, applied, from, count, take } of sends) {
+          if (elect) {
+            // Part of the log is applied by then, the rest is its tail.
+            bench.apply(Math.max(bench.replica.index, Math.min(bench.log.length, applied)));
+            leader = bench.elect();
+            bench.serve(leader);
+          }
+          leader.takeBatches(session, batches(...Array.from({ length: count }, (_, i) => from + i)));
+          if (take) bench.take(leader);
+        }
+        const numbers = bench.numbers(session);
+        deepEqual(
+          numbers,
+          numbers.map((_, i) => i + 1),
+        );
+        bench.apply();
+        equal(bench.replica.query("value"), numbers.length);
+      }),
+    );
+  });
+});
+
+describe("the group's clock", () => {
+  it("goes on from the log's last time, and never goes back, whoever leads", () => {
+    const bench = new Bench(1_000);
+    let leader = bench.elect();
+    bench.serve(leader);
+    const session = bench.session(leader, "ada");
+    const add = (number: number): void => {
+      leader.takeBatches(session, batches(number));
+      bench.take(leader);
+    };
+    bench.nowUs += 500_000;
+    add(1);
+    bench.nowUs += 250_999;
+    add(2);
+    // The next leader's monotonic clock began at another time altogether.
+    bench.nowUs = 17;
+    leader = bench.elect();
+    bench.serve(leader);
+    add(3);
+    bench.nowUs += 40_000;
+    add(4);
+    bench.apply();
+    bench.nowUs = 99;
+    leader = bench.elect();
+    bench.serve(leader);
+    add(5);
+    deepEqual(bench.times(), [1_500, 1_750, 1_750, 1_790, 1_790]);
+  });
+});
