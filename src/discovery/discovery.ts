@@ -30,12 +30,13 @@ export interface Advertisement {
 /** What users see of discovery. */
 export interface Discovery {
   readonly self: Peer;
+  /** Ourselves included. */
   get(id: PeerId): Peer | undefined;
   /** The others that fit, by id. Local and immediate. */
   peers(rule?: PeerRule): Peer[];
   /**
    * A peer begins or ceases to fit, or changes. From now on; at most `LIMITS.subscriptionItemsMax` wait for the reader, then one
-   * `reset` takes their place. Ends with discovery; an abort rejects with the signal's reason.
+   * `reset` takes their place. Ends with discovery; an abort rejects with the signal's reason, a `where` that throws with what it threw.
    */
   events(rule?: PeerRule & Wait): Subscription<PeerEvent>;
   /**
@@ -71,7 +72,7 @@ export class PublicDiscovery implements Discovery {
   }
 
   get(id: PeerId): Peer | undefined {
-    return this.#directory.peer(id);
+    return id === this.#local.entry.id ? this.self : this.#directory.peer(id);
   }
 
   peers(rule: PeerRule = {}): Peer[] {
@@ -81,8 +82,13 @@ export class PublicDiscovery implements Discovery {
   events(options: PeerRule & Wait = {}): Subscription<PeerEvent> {
     const fitting = new Map(this.peers(options).map((peer) => [peer.id, peer]));
     const unsubscribe = this.#directory.onChange((change) => {
-      const event = this.#eventOf(change, fitting, options);
-      if (event !== undefined) queue.push(event);
+      try {
+        const event = this.#eventOf(change, fitting, options);
+        if (event !== undefined) queue.push(event);
+      } catch (reason) {
+        // The user's `where` threw: theirs to hear, and no peer's fault.
+        queue.end({ reason });
+      }
     });
     const queue = new SubscriptionQueue<PeerEvent>({
       itemsMax: LIMITS.subscriptionItemsMax,
@@ -162,8 +168,12 @@ export class PublicDiscovery implements Discovery {
       const onAbort = (): void => settle(() => reject(signal?.reason));
       const onClose = (): void => settle(() => reject(closed()));
       const unsubscribe = this.#directory.onChange(() => {
-        const now = this.peers(rule);
-        if (now.length >= minimumOf) settle(() => resolve(now));
+        try {
+          const now = this.peers(rule);
+          if (now.length >= minimumOf) settle(() => resolve(now));
+        } catch (reason) {
+          settle(() => reject(reason));
+        }
       });
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#driver.signal.addEventListener("abort", onClose, { once: true });

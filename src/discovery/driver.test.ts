@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type Env, LIMITS, type Logger, VirtualWorld } from "../env/index.ts";
 import { type Identity, type PeerId, UniqueId } from "../identity/index.ts";
 import { createEndpoint, type Endpoint, MemoryNetwork } from "../transport/index.ts";
-import { encodeSuspicion, FRAME } from "./messages.ts";
+import { encodeSuspicion, encodeWant, FRAME } from "./messages.ts";
 import { createDiscovery, type DiscoveryService } from "./service.ts";
 import type { Settings } from "./settings.ts";
 import { identityOf, NETWORK } from "./testing.ts";
@@ -420,4 +420,32 @@ story("what inspect tells is plain JSON", async (bench) => {
   const nodes = await Promise.all(range(3).map((number) => bench.open(number, { bootstrap: ["n1:1", "n9:1"] })));
   await found(nodes, 2);
   for (const node of nodes) assert.deepEqual(JSON.parse(JSON.stringify(node.inspect())), node.inspect());
+});
+
+story("a rule that throws is told to whoever gave it, and harms no link", async (bench) => {
+  const ada = await bench.open(1);
+  const where = (): boolean => {
+    throw new Error("my own bug");
+  };
+  const reading = assert.rejects(async () => {
+    for await (const _ of ada.discovery.events({ where })) assert.fail("nothing fits");
+  }, /my own bug/);
+  const waiting = assert.rejects(ada.discovery.when.found({ where }), /my own bug/);
+  const bob = await bench.open(2, { bootstrap: ["n1:1"] });
+  await Promise.all([reading, waiting, found([ada, bob], 1)]);
+  assert.equal(ada.neighbourCount, 1);
+  assert.equal(ada.discovery.get(ada.id)?.id, ada.id);
+});
+
+story("a peer that asks for what nobody knows gets nothing, and nothing piles up for it", async (bench) => {
+  const ada = await bench.open(1);
+  const bob = await bench.open(2, { bootstrap: ["n1:1"] });
+  await found([ada, bob], 1);
+  const [link] = bob.endpoint.links;
+  const ids = range(200).map((number) => UniqueId.from(`nobody ${number}`) as PeerId);
+  link?.send(FRAME.want, encodeWant(ids));
+  const before = bob.counters.framesReceived;
+  await bench.sleep(20);
+  assert.equal(bob.counters.framesReceived, before);
+  assert.deepEqual((ada.inspect() as { neighbours: { pending: number }[] }).neighbours[0]?.pending, 0);
 });

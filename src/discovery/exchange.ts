@@ -187,7 +187,8 @@ export class Exchange {
   #onWant(from: PeerId, ids: readonly PeerId[]): void {
     const neighbour = this.#links.get(from);
     if (neighbour === undefined) return;
-    for (const id of ids) this.#links.queue(id, [neighbour]);
+    // Only what there is to give: names that mean nothing here would pile up for a peer that does not read.
+    for (const id of ids) if (this.newsOf(id) !== undefined) this.#links.queue(id, [neighbour]);
   }
 
   /**
