@@ -357,6 +357,17 @@ function lifeTests(check: Check): void {
     await assert.rejects(a.listen(), (error) => MosaikError.is(error, "closed"));
   });
 
+  check("close while it begins to listen", async (bench) => {
+    const a = new Node(bench);
+    const listening = a.listen().then(
+      () => "listens",
+      (error: unknown) => (MosaikError.is(error, "closed") ? "closed" : error),
+    );
+    await a.transport.close();
+    assert(["listens", "closed"].includes(String(await listening)));
+    assert.deepEqual(a.transport.localAddresses, []);
+  });
+
   check("close before listen, and with nothing open", async (bench) => {
     const a = new Node(bench);
     await a.transport.close();

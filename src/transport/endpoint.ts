@@ -97,7 +97,7 @@ class LinkEndpoint implements CountingEndpoint {
   }
 
   async #close(): Promise<void> {
-    this.#handshakes.endAll(new DialError("unreachable", "the endpoint is closed"));
+    this.#handshakes.endAll(endpointClosed());
     await Promise.all([...this.#links].map((link) => link.close(CLOSE.gracefulShutdown, "the node shuts down")));
     await this.#options.transport.close();
   }
@@ -115,6 +115,7 @@ class LinkEndpoint implements CountingEndpoint {
         handshakeTimeoutMs: leftMs,
         payload: payload?.(connection) ?? NOTHING,
       });
+      if (this.#closing !== undefined) throw endpointClosed();
       this.#adopt(link);
       return link;
     } catch (cause) {
@@ -152,8 +153,12 @@ class LinkEndpoint implements CountingEndpoint {
         accept: (hello) => handler.accept(hello, connection),
       }),
     );
-    this.#adopt(link);
-    handler.onLink(link);
+    if (this.#closing === undefined) {
+      this.#adopt(link);
+      handler.onLink(link);
+    } else {
+      link.destroy();
+    }
   }
 
   // ── Both ──
@@ -220,4 +225,8 @@ class LinkEndpoint implements CountingEndpoint {
     this.#warnedAtUs.set(code, nowUs);
     return true;
   }
+}
+
+function endpointClosed(): DialError {
+  return new DialError("unreachable", "the endpoint is closed");
 }

@@ -1,4 +1,4 @@
-import { type Env, mosaikError, type Timer } from "../../env/index.ts";
+import { assert, type Env, mosaikError, type Timer } from "../../env/index.ts";
 import type { PeerId } from "../../identity/index.ts";
 import { parseAddress } from "../address.ts";
 import { Admission, type Slot, type TransportLimits, transportLimits } from "../admission.ts";
@@ -72,6 +72,7 @@ export class MemoryTransport implements Transport, EndOwner {
 
   async listen(protocols: readonly Protocol[], onConnection: (connection: Connection) => void): Promise<void> {
     if (this.#isClosed) throw mosaikError("closed", "the transport is closed");
+    assert(this.#listening === undefined, "a transport listens once");
     this.#network.listen(this);
     this.#listening = { protocols, onConnection };
   }

@@ -30,6 +30,8 @@ export class Acceptor {
   readonly #options: AcceptorOptions;
   readonly #admission: Admission;
   readonly #server: Server;
+  #isClosed = false;
+  #rejectListen: ((cause: unknown) => void) | undefined;
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
@@ -41,13 +43,12 @@ export class Acceptor {
   listen({ host, port }: HostAndPort): Promise<number> {
     const server = this.#server;
     return new Promise((resolve, reject) => {
-      server.once("error", (cause) => reject(listenError(formatAddress(host, port), cause)));
+      this.#rejectListen = reject;
+      // Later ones are of single connections, and not the listener's end; a settled promise ignores them.
+      server.on("error", (cause) => reject(listenError(formatAddress(host, port), cause)));
       server.listen({ host, port, exclusive: true }, () => {
-        server.removeAllListeners("error");
-        // What goes wrong in accepting one connection is not the listener's end.
-        server.on("error", () => {
-          this.#options.counters.handshakesFailed++;
-        });
+        // Node goes on listening if it was closed while it resolved the name.
+        if (this.#isClosed) server.close();
         const bound = server.address();
         resolve(typeof bound === "object" && bound !== null ? bound.port : port);
       });
@@ -56,6 +57,8 @@ export class Acceptor {
 
   /** Takes no more. What was handed over stays. */
   close(): void {
+    this.#isClosed = true;
+    this.#rejectListen?.(mosaikError("closed", "the transport is closed"));
     this.#server.close();
   }
 

@@ -87,7 +87,11 @@ async function dialHost(
   const endUs = options.env.clock.monotonicUs() + options.timeoutMs * 1000;
   const tcp = await openTcp(options, target, host, port);
   const leftMs = Math.max(1, (endUs - options.env.clock.monotonicUs()) / 1000);
-  const socket = await openTls({ ...options, timeoutMs: leftMs }, target, tcp);
+  const socket = await openTls({ ...options, timeoutMs: leftMs }, target, tcp).catch((cause: unknown) => {
+    // An abort between the two steps finds no TLS yet. Where there is one, it owns the TCP socket, and is destroyed.
+    if (!options.sockets.isWrapped(tcp)) tcp.destroy();
+    throw cause;
+  });
   const check = checkPeer(socket, [target.protocol], options.selfId);
   const remoteAddress = formatAddress(host, port);
   const problem = !check.ok

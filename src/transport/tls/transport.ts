@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
-import { badOption, type Env, mosaikError } from "../../env/index.ts";
+import { assert, badOption, type Env, mosaikError } from "../../env/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import { parseAddress } from "../address.ts";
 import { type TransportLimits, transportLimits } from "../admission.ts";
@@ -44,6 +44,7 @@ class TlsTransport implements Transport {
   readonly #connections = new Set<TlsConnection>();
   readonly #dials = new OpenWaits();
   #context: Promise<SecureContext> | undefined;
+  #isListening = false;
   #acceptor: Acceptor | undefined;
   #localAddresses: readonly Address[] = [];
   #closing: Promise<void> | undefined;
@@ -62,6 +63,9 @@ class TlsTransport implements Transport {
   }
 
   async listen(protocols: readonly Protocol[], onConnection: (connection: Connection) => void): Promise<void> {
+    this.#refuseIfClosed();
+    assert(!this.#isListening, "a transport listens once");
+    this.#isListening = true;
     const context = await this.#secureContext();
     this.#refuseIfClosed();
     const acceptor = new Acceptor({
@@ -79,7 +83,6 @@ class TlsTransport implements Transport {
     });
     this.#acceptor = acceptor;
     const port = await acceptor.listen(this.#listen);
-    this.#refuseIfClosed();
     this.#localAddresses = reachableAddresses({ host: this.#listen.host, port });
   }
 
@@ -133,14 +136,12 @@ class TlsTransport implements Transport {
     return isIP(host) === 0 || host === "0.0.0.0" || host === "::" ? undefined : host;
   }
 
+  #refuseIfClosed(): void {
+    if (this.#closing !== undefined) throw mosaikError("closed", "the transport is closed");
+  }
+
   #own(connection: TlsConnection): void {
     this.#connections.add(connection);
     connection.onceClosed(() => this.#connections.delete(connection));
-  }
-
-  #refuseIfClosed(): void {
-    if (this.#closing === undefined) return;
-    this.#acceptor?.close();
-    throw mosaikError("closed", "the transport is closed");
   }
 }
