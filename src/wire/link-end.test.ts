@@ -274,6 +274,17 @@ describe("keep-alive", () => {
     deepEqual(kindsWritten(bench.bob), [KIND.hello, KIND.pong]);
     deepEqual(bob.log, []);
   });
+
+  it("answers no probes of a peer that does not read", async () => {
+    const bench = new Bench();
+    const [ada, bob] = await bench.open();
+    ada.link.pause();
+    bob.link.send(DATA, new Uint8Array(LIMITS.linkHighWaterBytes));
+    await bench.world.advance();
+    bench.ada.write(encodeFrame(KIND.ping, new Uint8Array(0)));
+    await bench.world.advance();
+    deepEqual(kindsWritten(bench.bob), [KIND.hello, DATA]);
+  });
 });
 
 describe("backpressure", () => {

@@ -141,6 +141,7 @@ describe("the hello", () => {
   const garbage: [string, Uint8Array, number][] = [
     ["an HTTP request", text("GET / HTTP/1.1\r\n\r\n"), CLOSE.versionMismatch],
     ["a frame of the protocol", encodeFrame(DATA, text("x")), CLOSE.protocolViolation],
+    ["the header of a frame of the protocol", encodeFrame(DATA, text("x")).subarray(0, 6), CLOSE.protocolViolation],
     ["an empty frame of the protocol", encodeFrame(DATA, new Uint8Array(0)), CLOSE.protocolViolation],
     ["a truncated hello", encodeFrame(KIND.hello, text("abc")), CLOSE.protocolViolation],
     ["a frame longer than any hello", Uint8Array.of(0, 1, 0, 0, 1, KIND.hello), CLOSE.protocolViolation],
