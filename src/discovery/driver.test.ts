@@ -441,6 +441,7 @@ story("a peer that asks for what nobody knows gets nothing, and nothing piles up
   const ada = await bench.open(1);
   const bob = await bench.open(2, { bootstrap: ["n1:1"] });
   await found([ada, bob], 1);
+  await bench.sleep(500);
   const [link] = bob.endpoint.links;
   const ids = range(200).map((number) => UniqueId.from(`nobody ${number}`) as PeerId);
   link?.send(FRAME.want, encodeWant(ids));
@@ -448,4 +449,21 @@ story("a peer that asks for what nobody knows gets nothing, and nothing piles up
   await bench.sleep(20);
   assert.equal(bob.counters.framesReceived, before);
   assert.deepEqual((ada.inspect() as { neighbours: { pending: number }[] }).neighbours[0]?.pending, 0);
+});
+
+test("one seed gives one history", async () => {
+  const run = async (seed: number): Promise<string> => {
+    const bench = new Bench(seed);
+    return bench.world.run(async () => {
+      const nodes = await Promise.all(range(12).map((number) => bench.open(number, { bootstrap: ["n1:1", "n2:1"] })));
+      await found(nodes, 11);
+      bench.crash(nodes[4] as Node);
+      await bench.sleep(20_000);
+      const states = nodes.map((node) => node.inspect());
+      return JSON.stringify([bench.world.events, bench.world.nowUs, states]);
+    });
+  };
+  const [first, other] = [await run(7), await run(8)];
+  assert.equal(await run(7), first);
+  assert.notEqual(other, first);
 });
