@@ -1,4 +1,4 @@
-import { type GroupState, type MosaikError, mosaikError, Scope } from "../env/index.ts";
+import { type GroupState, MosaikError, mosaikError, Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { UniqueId } from "../identity/index.ts";
 import type { Storage, StorageFactory } from "../storage/index.ts";
@@ -331,20 +331,18 @@ export class Member {
 
   #onMachineFailure(failure: MachineFailure): void {
     const { position, command, cause } = failure;
-    this.#machineFailure = mosaikError(
-      "machine-failed",
-      `command \`${command}\` threw at position ${position}; this member's machine is halted`,
-      {
-        outcome: "unknown",
-        details: { position, command },
-        cause,
-      },
-    );
+    const failed = (outcome: "unknown" | "not-applied"): MosaikError =>
+      mosaikError(
+        "machine-failed",
+        `command \`${command}\` threw at position ${position}; this member's machine is halted`,
+        { outcome, details: { position, command }, cause },
+      );
+    this.#machineFailure = failed("not-applied");
     this.#o.logger.error(
       { group: this.#o.name, position, command, cause },
       "the state machine failed and is halted on this member",
     );
-    this.proposer.fail(this.#machineFailure);
+    this.proposer.fail(failed("unknown"), this.#machineFailure);
     this.reads.close(this.#machineFailure);
     this.conditions.close(this.#machineFailure);
     this.#life?.voter?.enqueue({ type: "transfer" });
@@ -362,7 +360,9 @@ export class Member {
   /** Stops at once, with a cause for every waiter. */
   #stop(cause: unknown): void {
     if (this.#failure !== undefined || this.#closing !== undefined) return;
-    const error = cause as MosaikError;
+    const error = MosaikError.is(cause)
+      ? cause
+      : mosaikError("closed", "the group's member stopped, because of a bug", { cause });
     this.#failure = error;
     this.#o.logger.error({ group: this.#o.name, cause }, "the group's member stopped");
     this.#closing = this.#shutDown(error);

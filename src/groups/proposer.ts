@@ -1,4 +1,4 @@
-import { LIMITS, type MosaikError, mosaikError, type Outcome, type Receipt } from "../env/index.ts";
+import { LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
 import type { Index } from "../raft/index.ts";
 import type { NumberedBatch } from "./frames.ts";
 import type { AppliedBatch } from "./replica.ts";
@@ -50,6 +50,8 @@ export class Proposer {
   #sentUpTo = 0;
   #progressUs = 0;
   #bytes = 0;
+  /** Why nothing is taken any more. */
+  #end: MosaikError | undefined;
   readonly #sent = new Map<number, Operation>();
   readonly #waiting = new Set<Operation>();
 
@@ -66,8 +68,9 @@ export class Proposer {
     return this.#session;
   }
 
-  /** Takes a call, and gives a function that ends its caller's wait early. @throws `overloaded` */
+  /** Takes a call, and gives a function that ends its caller's wait early. @throws `overloaded`; what `fail` or `close` said */
   submit(submission: Submission): (cause: unknown) => void {
+    if (this.#end !== undefined) throw this.#end;
     const bytes = bytesOf(submission.commands);
     if (this.pending >= LIMITS.windowEntriesMax || this.#bytes + bytes > LIMITS.windowBytesMax) {
       throw mosaikError("overloaded", "too many commands of this node are on their way", {
@@ -147,17 +150,28 @@ export class Proposer {
     }
   }
 
-  /** The machine on this node is halted: nobody here will learn what becomes of any command. */
-  fail(error: MosaikError): void {
-    const all = [...this.#sent.values(), ...this.#waiting];
+  /**
+   * The machine on this node is halted: nobody here will learn what becomes of any command.
+   *
+   * @param unsent - for what was not sent, and what comes later
+   */
+  fail(sent: MosaikError, unsent: MosaikError): void {
+    this.#end ??= unsent;
+    const ends = [...this.#sent.values()].map((operation) => ({ operation, error: sent }));
+    for (const operation of this.#waiting) ends.push({ operation, error: unsent });
     this.#sent.clear();
     this.#waiting.clear();
     this.#bytes = 0;
-    for (const operation of all) if (!operation.isAbandoned) operation.call.onFailed(error);
+    for (const { operation, error } of ends) {
+      if (operation.isAbandoned) continue;
+      operation.isAbandoned = true;
+      operation.call.onFailed(error);
+    }
   }
 
   /** Ends all: what was sent is unknown, the rest was not applied. */
   close(cause: unknown): void {
+    this.#end ??= closedUnsent(cause);
     for (const operation of [...this.#sent.values(), ...this.#waiting]) this.#giveUp(operation, "closed", cause);
     this.#waiting.clear();
     this.#sent.clear();
@@ -228,13 +242,15 @@ function bytesOf(commands: readonly Uint8Array[]): number {
 }
 
 function notSent(code: "group-offline" | "closed", operation: Operation, cause: unknown): MosaikError {
-  const outcome: Outcome = "not-applied";
-  if (code === "closed")
-    return mosaikError("closed", "the group was closed before the command was sent", { outcome, cause });
+  if (code === "closed") return closedUnsent(cause);
   return mosaikError("group-offline", "no leader took the command before the deadline; it was not sent", {
-    outcome,
+    outcome: "not-applied",
     details: { state: "offline" },
     hidden: { rejected: operation.call.values },
     cause,
   });
+}
+
+function closedUnsent(cause: unknown): MosaikError {
+  return mosaikError("closed", "the group was closed before the command was sent", { outcome: "not-applied", cause });
 }

@@ -1,0 +1,411 @@
+import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
+import { describe, it } from "node:test";
+import { inspect } from "node:util";
+import fc from "fast-check";
+import { LIMITS, type MosaikError, mosaikError } from "../env/index.ts";
+import type { NumberedBatch } from "./frames.ts";
+import { Proposer, type Route } from "./proposer.ts";
+import type { AppliedBatch } from "./replica.ts";
+
+const KEY = "0a".repeat(16);
+const SESSION = 5;
+const SECOND_US = 1_000_000;
+
+/** A leader that notes what it gets. */
+class Leader implements Route {
+  readonly opened: string[] = [];
+  /** Numbers, frame by frame. */
+  readonly frames: number[][] = [];
+  hasRoom = true;
+
+  openSession(key: string): void {
+    this.opened.push(key);
+  }
+  send(_session: number, batches: readonly NumberedBatch[]): boolean {
+    this.frames.push(batches.map(({ number }) => number));
+    return this.hasRoom;
+  }
+  get numbers(): number[] {
+    return this.frames.flat();
+  }
+}
+
+interface Call {
+  readonly done: Promise<AppliedBatch>;
+  readonly giveUp: (cause: unknown) => void;
+}
+
+class Bench {
+  nowUs = 0;
+  readonly proposer = new Proposer(KEY, () => this.nowUs);
+
+  call(value: unknown = "value", options: { bytes?: number; deadlineUs?: number } = {}): Call {
+    let giveUp: (cause: unknown) => void = () => {};
+    const done = new Promise<AppliedBatch>((resolve, reject) => {
+      giveUp = this.proposer.submit({
+        commands: [new Uint8Array(options.bytes ?? 10)],
+        values: [value],
+        deadlineUs: options.deadlineUs ?? 10 * SECOND_US,
+        onApplied: resolve,
+        onFailed: reject,
+      });
+    });
+    // Each is awaited where it matters; until then a failure is no crash.
+    done.catch(() => undefined);
+    this.proposer.pump();
+    return { done, giveUp };
+  }
+
+  /** A route to a leader, with the session open. */
+  lead(leader = new Leader()): Leader {
+    this.proposer.setRoute(leader);
+    if (this.proposer.session === undefined) this.proposer.onSession(KEY, SESSION);
+    return leader;
+  }
+
+  applied(...numbers: readonly number[]): void {
+    for (const number of numbers) {
+      this.proposer.onBatch({ session: SESSION, number, position: 100 + number, outcomes: [] });
+    }
+  }
+}
+
+const codeOf = (call: Call): Promise<unknown> =>
+  call.done.then(
+    () => "applied",
+    (error: MosaikError) => `${error.code} ${error.outcome}`,
+  );
+
+describe("a node's commands on their way", () => {
+  it("open a session first, once, and are sent in call order", async () => {
+    const bench = new Bench();
+    const calls = [bench.call(), bench.call(), bench.call()];
+    const leader = new Leader();
+    bench.proposer.setRoute(leader);
+    bench.proposer.pump();
+    deepEqual([leader.opened, leader.numbers], [[KEY], []]);
+    bench.proposer.onSession("0b".repeat(16), 4);
+    equal(bench.proposer.session, undefined, "somebody else's");
+    bench.proposer.onSession(KEY, SESSION);
+    deepEqual(leader.numbers, [1, 2, 3]);
+    bench.proposer.pump();
+    deepEqual(leader.numbers, [1, 2, 3], "once");
+    bench.applied(1, 2, 3);
+    const positions = (await Promise.all(calls.map(({ done }) => done))).map(({ position }) => position);
+    deepEqual(positions, [101, 102, 103]);
+    equal(bench.proposer.pending, 0);
+  });
+
+  it("no session is opened while there is nothing to send", () => {
+    const bench = new Bench();
+    const leader = new Leader();
+    bench.proposer.setRoute(leader);
+    bench.proposer.pump();
+    bench.nowUs = 10 * SECOND_US;
+    bench.proposer.sweep();
+    deepEqual(leader.opened, []);
+  });
+
+  it("what is not applied is sent again over another route, with the same numbers", async () => {
+    const bench = new Bench();
+    const calls = [bench.call(), bench.call(), bench.call()];
+    const ada = bench.lead();
+    bench.applied(1);
+    bench.proposer.setRoute(undefined);
+    const late = bench.call();
+    const bob = bench.lead();
+    deepEqual(
+      [ada.numbers, bob.numbers],
+      [
+        [1, 2, 3],
+        [2, 3, 4],
+      ],
+    );
+    bench.applied(2, 3, 4);
+    await Promise.all([...calls, late].map(({ done }) => done));
+  });
+
+  it("the opening is asked for again over another route", () => {
+    const bench = new Bench();
+    bench.call();
+    const [ada, bob] = [new Leader(), new Leader()];
+    bench.proposer.setRoute(ada);
+    bench.proposer.setRoute(bob);
+    deepEqual([ada.opened, bob.opened], [[KEY], [KEY]]);
+  });
+
+  it("a leader that lacks an earlier number gets all from there on", () => {
+    const bench = new Bench();
+    const leader = bench.lead();
+    for (let i = 0; i < 4; i++) bench.call();
+    deepEqual(leader.numbers, [1, 2, 3, 4]);
+    bench.proposer.onRefused(SESSION, 3);
+    deepEqual(leader.numbers, [1, 2, 3, 4, 3, 4]);
+    bench.proposer.onRefused(SESSION + 1, 1);
+    bench.proposer.onRefused(SESSION, 0);
+    deepEqual(leader.numbers, [1, 2, 3, 4, 3, 4], "another session's, and one that is not known there yet");
+  });
+
+  it("what a leader seems to have dropped is sent again after a second without progress", () => {
+    const bench = new Bench();
+    const leader = bench.lead();
+    bench.call();
+    bench.call();
+    bench.nowUs = SECOND_US;
+    bench.proposer.sweep();
+    deepEqual(leader.numbers, [1, 2]);
+    bench.applied(1);
+    bench.nowUs = 2 * SECOND_US;
+    bench.proposer.sweep();
+    deepEqual(leader.numbers, [1, 2], "that was progress");
+    bench.nowUs += 1;
+    bench.proposer.sweep();
+    deepEqual(leader.numbers, [1, 2, 2]);
+  });
+
+  it("stops at a leader without room, and goes on when there is some", () => {
+    const bench = new Bench();
+    const leader = bench.lead();
+    leader.hasRoom = false;
+    bench.call("a", { bytes: 1024 * 1024 });
+    bench.call("b", { bytes: 1024 * 1024 });
+    bench.proposer.setRoute(leader);
+    const before = leader.frames.length;
+    bench.proposer.pump();
+    equal(leader.frames.length, before + 1, "one frame a pump");
+    deepEqual(leader.numbers.at(-1), 2);
+  });
+
+  it("a frame holds about 1 MiB, at least one batch, and no more batches than an append", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 3; i++) bench.call("large", { bytes: 900 * 1024 });
+    for (let i = 0; i < LIMITS.appendEntriesMax + 1; i++) bench.call("small", { bytes: 1 });
+    const leader = bench.lead();
+    deepEqual(
+      leader.frames.map((frame) => frame.length),
+      [1, 1, 1 + LIMITS.appendEntriesMax - 1, 2],
+    );
+    deepEqual(
+      leader.numbers,
+      leader.numbers.map((_, i) => i + 1),
+    );
+  });
+});
+
+describe("a call ends", () => {
+  it("at its deadline: `group-offline` with the values before it was sent, `outcome-unknown` after", async () => {
+    const bench = new Bench();
+    const sent = bench.call("sent", { deadlineUs: 100 });
+    bench.lead();
+    bench.proposer.setRoute(undefined);
+    const unsent = bench.call("payload", { deadlineUs: 100 });
+    bench.nowUs = 99;
+    bench.proposer.sweep();
+    equal(bench.proposer.pending, 2);
+    bench.nowUs = 100;
+    bench.proposer.sweep();
+    await rejects(unsent.done, (error: MosaikError<"group-offline">) => {
+      deepEqual([error.code, error.outcome, error.details.rejected], ["group-offline", "not-applied", ["payload"]]);
+      ok(!inspect(error).includes("payload"), "no payload in what is printed");
+      ok(!JSON.stringify(error.details).includes("payload"));
+      return true;
+    });
+    await rejects(sent.done, (error: MosaikError<"outcome-unknown">) => {
+      deepEqual([error.code, error.outcome, error.details.rejected], ["outcome-unknown", "unknown", ["sent"]]);
+      equal(error.details.receipt, `m1.${KEY}.${SESSION}.1`);
+      return true;
+    });
+  });
+
+  it("what was sent and given up is sent again all the same, and told to nobody", async () => {
+    const bench = new Bench();
+    const first = bench.call("first", { deadlineUs: 100 });
+    const ada = bench.lead();
+    const second = bench.call("second");
+    bench.nowUs = 100;
+    bench.proposer.sweep();
+    await rejects(first.done, { code: "outcome-unknown" });
+    const bob = bench.lead();
+    deepEqual(
+      [ada.numbers, bob.numbers],
+      [
+        [1, 2],
+        [1, 2],
+      ],
+    );
+    bench.applied(1, 2);
+    equal((await second.done).position, 102);
+    equal(bench.proposer.pending, 0);
+  });
+
+  it("what was never sent and given up takes no number", async () => {
+    const bench = new Bench();
+    const first = bench.call("first", { deadlineUs: 100 });
+    const second = bench.call("second");
+    bench.nowUs = 100;
+    bench.proposer.sweep();
+    await rejects(first.done, { code: "group-offline" });
+    const leader = bench.lead();
+    deepEqual(leader.numbers, [1]);
+    bench.applied(1);
+    await second.done;
+  });
+
+  it("by its caller: before and after it was sent, and once", async () => {
+    const bench = new Bench();
+    const unsent = bench.call();
+    const reason = new Error("changed my mind");
+    unsent.giveUp(reason);
+    unsent.giveUp(reason);
+    await rejects(unsent.done, { code: "group-offline", outcome: "not-applied", cause: reason });
+    bench.lead();
+    const sent = bench.call();
+    sent.giveUp(reason);
+    await rejects(sent.done, { code: "outcome-unknown", cause: reason });
+    bench.applied(1);
+    equal(bench.proposer.pending, 0);
+    const applied = bench.call();
+    bench.applied(2);
+    equal((await applied.done).position, 102);
+    applied.giveUp(reason);
+    equal(bench.proposer.pending, 0);
+  });
+
+  it("with the group: `closed` before it was sent, `outcome-unknown` after; later calls at once", async () => {
+    const bench = new Bench();
+    const sent = bench.call();
+    bench.lead();
+    bench.proposer.setRoute(undefined);
+    const unsent = bench.call();
+    bench.proposer.close(undefined);
+    deepEqual([await codeOf(sent), await codeOf(unsent)], ["outcome-unknown unknown", "closed not-applied"]);
+    equal(bench.proposer.pending, 0);
+    await rejects(bench.call().done, { code: "closed", outcome: "not-applied" });
+  });
+
+  it("with the machine: all of them, and later ones at once", async () => {
+    const bench = new Bench();
+    const sent = bench.call();
+    bench.lead();
+    bench.proposer.setRoute(undefined);
+    const unsent = bench.call();
+    const errors = (["unknown", "not-applied"] as const).map((outcome) =>
+      mosaikError("machine-failed", "it threw", { outcome }),
+    ) as [MosaikError, MosaikError];
+    bench.proposer.fail(...errors);
+    equal(await codeOf(sent), "machine-failed unknown");
+    equal(await codeOf(unsent), "machine-failed not-applied");
+    equal(bench.proposer.pending, 0);
+    equal(await codeOf(bench.call()), "machine-failed not-applied");
+    sent.giveUp(undefined);
+    bench.proposer.close(undefined);
+  });
+});
+
+describe("the window", () => {
+  it("refuses what is too much, with the values, and takes more when some are applied", async () => {
+    const bench = new Bench();
+    bench.lead();
+    for (let i = 0; i < LIMITS.windowEntriesMax; i++) bench.call(i, { bytes: 1 });
+    await rejects(bench.call("one more", { bytes: 1 }).done, (error: MosaikError<"overloaded">) => {
+      deepEqual([error.code, error.outcome, error.details.rejected], ["overloaded", "not-applied", ["one more"]]);
+      return true;
+    });
+    bench.applied(1);
+    bench.call("fits", { bytes: 1 });
+    equal(bench.proposer.pending, LIMITS.windowEntriesMax);
+  });
+
+  it("counts bytes, of what waits and what is sent, and gives them back however a call ends", async () => {
+    const bench = new Bench();
+    const bytes = LIMITS.windowBytesMax / 4;
+    const fill = (): Call[] => [0, 1, 2, 3].map(() => bench.call("large", { bytes, deadlineUs: 100 }));
+    const calls = fill();
+    throws(
+      () => {
+        bench.proposer.submit({
+          commands: [new Uint8Array(1)],
+          values: [],
+          deadlineUs: 1,
+          onApplied: () => {},
+          onFailed: () => {},
+        });
+      },
+      { code: "overloaded" },
+    );
+    bench.nowUs = 100;
+    bench.proposer.sweep();
+    for (const call of calls) equal(await codeOf(call), "group-offline not-applied");
+    bench.nowUs = 0;
+    const again = fill();
+    bench.lead();
+    bench.applied(1, 2, 3, 4);
+    for (const call of again) equal(await codeOf(call), "applied");
+    fill();
+    equal(bench.proposer.pending, 4);
+  });
+});
+
+describe("whatever happens", () => {
+  const step = fc.oneof(
+    fc.constantFrom("call", "call", "call", "route", "no route", "tick", "second", "session"),
+    record("applied"),
+    record("refused"),
+    record("give up"),
+  );
+
+  function record(type: string): fc.Arbitrary<string> {
+    return fc.nat(9).map((value) => `${type} ${value}`);
+  }
+
+  it("numbers reach each leader in order and without gaps, and each call ends exactly once", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+        const bench = new Bench();
+        const calls: Call[] = [];
+        const ends: number[] = [];
+        const leaders: Leader[] = [];
+        let applied = 0;
+        for (const one of steps) {
+          const value = Number(one.split(" ").at(-1));
+          if (one === "call") {
+            const call = bench.call("x", { deadlineUs: bench.nowUs + 1_500_000 });
+            const index = calls.push(call) - 1;
+            const count = (): void => {
+              ends[index] = (ends[index] ?? 0) + 1;
+            };
+            call.done.then(count, count);
+          } else if (one === "route") {
+            const leader = new Leader();
+            leaders.push(leader);
+            bench.proposer.setRoute(leader);
+          } else if (one === "no route") bench.proposer.setRoute(undefined);
+          else if (one === "session") {
+            if (leaders.some(({ opened }) => opened.length > 0)) bench.proposer.onSession(KEY, SESSION);
+          } else if (one === "tick") bench.proposer.sweep();
+          else if (one === "second") bench.nowUs += 1_100_000;
+          else if (one.startsWith("give up")) calls[value]?.giveUp(undefined);
+          else if (one.startsWith("refused")) bench.proposer.onRefused(SESSION, value);
+          else if (leaders.some(({ numbers }) => numbers.includes(applied + 1))) bench.applied(++applied);
+        }
+        for (const { numbers } of leaders) {
+          // Within a route a number may be sent again, but none before the one before it.
+          let highest = numbers[0] ?? 0;
+          ok(highest <= applied + 1, "a new leader gets the oldest that is not applied first");
+          for (const number of numbers) {
+            ok(number <= highest + 1, "no gap");
+            highest = Math.max(highest, number);
+          }
+        }
+        bench.proposer.close(undefined);
+        await Promise.allSettled(calls.map(({ done }) => done));
+        deepEqual(
+          ends,
+          calls.map(() => 1),
+        );
+        equal(bench.proposer.pending, 0);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
