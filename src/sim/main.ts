@@ -61,7 +61,7 @@ function wholeNumber(name: string, text: string): number {
 
 async function run(wanted: Wanted): Promise<0 | 1> {
   const startMs = performance.now();
-  const story = wanted.story === undefined ? undefined : await findStory(wanted.story);
+  const story = wanted.story === undefined ? undefined : findStory(wanted.story);
   const traces: string[] = [];
   let failed = 0;
   for (let seed = wanted.base; seed < wanted.base + wanted.count; seed++) {
@@ -79,12 +79,8 @@ async function run(wanted: Wanted): Promise<0 | 1> {
   return failed === 0 ? 0 : 1;
 }
 
-async function findStory(name: string): Promise<Story> {
-  // Stories are tests, and not part of the package.
-  const all = new URL("../../test/stories/all.ts", import.meta.url).href;
-  await import(all).catch((cause: unknown) => {
-    throw new UsageError(`there are no stories here: ${cause}`);
-  });
+/** `scripts/sim.mjs` has loaded them: stories are tests, and no part of the package. */
+function findStory(name: string): Story {
   const story = stories().find((one) => one.name === name);
   if (story !== undefined) return story;
   throw new UsageError(
