@@ -119,14 +119,17 @@ class LinkEndpoint implements CountingEndpoint {
       this.#adopt(link);
       return link;
     } catch (cause) {
-      connection.destroy();
       throw this.#refusal(cause, connection);
     }
   }
 
   /** What the dialler hears. Who broke off or kept silent has refused nothing, so that another address may be tried. */
   #refusal(cause: unknown, connection: Connection): unknown {
-    if (!(cause instanceof HandshakeError)) return cause;
+    if (!(cause instanceof HandshakeError)) {
+      connection.destroy();
+      return cause;
+    }
+    // The stream is left alone: its close frame may be on its way, and it ends by itself.
     const { close } = cause;
     this.#onRefused(close, connection);
     const isSilence = close.by === "none" || (close.by === "us" && close.code === CLOSE.handshakeTimeout);
@@ -138,9 +141,12 @@ class LinkEndpoint implements CountingEndpoint {
 
   #onConnection(connection: Connection): void {
     this.#accept(connection).catch((cause: unknown) => {
+      if (cause instanceof HandshakeError) {
+        this.#onRefused(cause.close, connection);
+        return;
+      }
       connection.destroy();
-      if (cause instanceof HandshakeError) this.#onRefused(cause.close, connection);
-      else if (this.#closing === undefined) this.#options.onBug(cause);
+      if (this.#closing === undefined) this.#options.onBug(cause);
     });
   }
 

@@ -63,7 +63,9 @@ export class Acceptor {
   }
 
   #onTcp(tcp: Socket): void {
-    const { remoteAddress: host, remotePort: port } = tcp;
+    // On `::` an IPv4 peer comes as `::ffff:a.b.c.d`, which nobody could dial back from elsewhere.
+    const host = tcp.remoteAddress?.replace(/^::ffff:(?=[0-9.]+$)/i, "");
+    const port = tcp.remotePort;
     const slot = host === undefined ? undefined : this.#admission.enter(host);
     if (host === undefined || port === undefined || slot === undefined) {
       this.#options.counters.overLimit++;

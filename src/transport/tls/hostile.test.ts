@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { webcrypto } from "node:crypto";
+import { webcrypto, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { after, test } from "node:test";
@@ -14,7 +14,7 @@ import type { Identity } from "../../identity/index.ts";
 import type { TransportLimits } from "../admission.ts";
 import { never, newIdentity, PROTOCOL } from "../conformance-kit.ts";
 import { type Address, type Connection, DialError, type DialFailure, type Transport } from "../types.ts";
-import { type Credentials, makeCredentials } from "./certificate.ts";
+import { type Credentials, makeCredentials, peerIdOf } from "./certificate.ts";
 import { tlsTransport } from "./transport.ts";
 
 const env = realEnv();
@@ -202,6 +202,14 @@ test("connections in all are bounded", async () => {
   );
   first.destroy();
   await client.close();
+});
+
+test("a certificate has an id only if its key is Ed25519", async () => {
+  const identity = newIdentity();
+  const good = await makeCredentials(env, identity);
+  assert.equal(peerIdOf(new X509Certificate(good.cert)), identity.peerId);
+  assert.equal(peerIdOf(new X509Certificate((await p256Credentials()).cert)), undefined);
+  assert.equal((await makeCredentials(env, identity)).cert, good.cert, "the same at each start");
 });
 
 test("nothing is resumed", async () => {
