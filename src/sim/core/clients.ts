@@ -54,7 +54,7 @@ export class CoreClients {
     const node = this.#pickNode();
     if (node === undefined) return;
     if (!this.#world.isFaulty) this.#proposeFinal(node);
-    else if (this.#random.chance(1, 3)) this.#read(node);
+    else if (this.#random.chance(1, 3)) this.read(node);
     else this.#propose(node);
   }
 
@@ -75,7 +75,7 @@ export class CoreClients {
     this.#world.step(node, [{ type: "propose", entries }]);
   }
 
-  #read(node: CoreNode): void {
+  read(node: CoreNode): void {
     const id = ++this.#lastId;
     this.#reads.set(id, this.#world.checker.committedIndex);
     this.#world.trace(`read ${node.name} ${id}`);

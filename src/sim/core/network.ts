@@ -28,7 +28,7 @@ export class CoreNetwork {
     this.#schedule = schedule;
   }
 
-  /** No faults from now on. */
+  /** No faults from now on: what is sent from now on arrives, once and in order. */
   calm(): void {
     this.#isCalm = true;
     this.#cuts.clear();
@@ -75,6 +75,6 @@ export class CoreNetwork {
   }
 
   #drawDelayUs(): number {
-    return this.#isCalm ? 500 + this.#random.below(1_500) : 200 + this.#random.below(this.#plan.delayUsMax);
+    return this.#isCalm ? 1_000 : 200 + this.#random.below(this.#plan.delayUsMax);
   }
 }

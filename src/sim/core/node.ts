@@ -8,6 +8,7 @@ import {
   Raft,
   type RaftOptions,
   type Ready,
+  type Term,
 } from "../../raft/index.ts";
 import type { EntryFact, RaftInvariants } from "./invariants.ts";
 
@@ -27,6 +28,8 @@ export class CoreNode {
   /** Grows with each start, so that what belongs to a former life can be told apart. */
   life = 0;
   pausedUntilUs = 0;
+  /** The last term in which it committed something as leader. */
+  committedInTerm: Term | undefined;
   /** When the last write under way will be done. */
   diskBusyUntilUs = 0;
   readonly #checker: RaftInvariants;
@@ -90,11 +93,12 @@ export class CoreNode {
   }
 
   /** The oldest write is durable: the messages that waited for it, and the id to report. */
-  finishWrite(): { after: readonly Envelope[]; writeId: number | undefined } {
+  finishWrite(): { after: readonly Envelope[]; writeId: number | undefined; isVote: boolean } {
     const write = this.#writes.shift();
     if (write === undefined) throw new Error(`${this.name} has no write under way`);
     this.#applyToDisk(write);
-    return { after: write.after, writeId: write.persist?.writeId };
+    const { persist, after } = write;
+    return { after, writeId: persist?.writeId, isVote: persist?.hardState?.votedFor !== undefined };
   }
 
   #applyToDisk({ persist }: Write): void {

@@ -20,6 +20,9 @@ export interface CorePlan {
   readonly operationIntervalUs: number;
   /** Chance that something happens to a leader just as it begins. */
   readonly newLeaderFaultRate: number;
+  readonly newLeaderFaultUsMax: number;
+  /** How long a fault lasts at most. */
+  readonly repairUsMax: number;
   readonly faultsUntilUs: number;
   /** By then a command must have been committed everywhere. */
   readonly endUs: number;
@@ -28,20 +31,22 @@ export interface CorePlan {
 export function drawPlan(random: SeededRandom): CorePlan {
   const names = ["ada", "bob", "cyd", "dan", "eve"];
   return {
-    members: names.slice(0, random.pick([3, 3, 4, 5, 5])),
-    tickUs: 20 * MS,
+    members: names.slice(0, random.pick([3, 3, 3, 4, 5])),
+    tickUs: 10 * MS,
     electionTicksMin: 15,
     heartbeatTicks: 3,
-    appendEntriesMax: random.pick([1, 1, 2, 64]),
-    inflightBytesMax: random.pick([100, 400, 2_000]),
+    appendEntriesMax: random.pick([1, 1, 1, 64]),
+    inflightBytesMax: random.pick([100, 400, 1_000]),
     lossRate: random.pick([0, 20, 100, 250]),
     duplicationRate: random.pick([0, 50, 200]),
-    delayUsMax: random.pick([2, 10, 60, 250]) * MS,
-    diskUsMax: random.pick([0, 2, 20, 100]) * MS,
-    faultIntervalUs: random.pick([150, 300, 800]) * MS,
-    operationIntervalUs: random.pick([5, 15, 60]) * MS,
-    newLeaderFaultRate: random.pick([0, 250, 600]),
-    faultsUntilUs: 15_000 * MS,
-    endUs: 45_000 * MS,
+    delayUsMax: random.pick([2, 10, 40, 120]) * MS,
+    diskUsMax: random.pick([0, 2, 20, 80]) * MS,
+    faultIntervalUs: random.pick([100, 300, 800]) * MS,
+    operationIntervalUs: random.pick([10, 30, 90]) * MS,
+    newLeaderFaultRate: random.pick([0, 600, 900]),
+    newLeaderFaultUsMax: random.pick([10, 40, 150]) * MS,
+    repairUsMax: random.pick([300, 600, 1_500]) * MS,
+    faultsUntilUs: 12_000 * MS,
+    endUs: 30_000 * MS,
   };
 }

@@ -89,6 +89,11 @@ export class CoreWorld {
     this.afterOn(node, this.#random.below(this.plan.tickUs), () => this.#tick(node));
   }
 
+  /** A pause is over. */
+  onAwake(node: CoreNode): void {
+    if (node.isLeader && node.pausedUntilUs <= this.nowUs) this.#clients.read(node);
+  }
+
   drawElectionTicks(): number {
     return this.plan.electionTicksMin + this.#random.below(this.plan.electionTicksMin + 1);
   }
@@ -103,6 +108,9 @@ export class CoreWorld {
     if (!wasLeader && node.isLeader) {
       this.trace(`leader ${node.name} term=${node.raft?.term}`);
       this.#faults.onLeader(node);
+    } else if (node.isLeader && ready.committed.length > 0 && node.committedInTerm !== node.raft?.term) {
+      node.committedInTerm = node.raft?.term;
+      this.#faults.onFirstCommit(node);
     }
     return ready;
   }
@@ -114,13 +122,14 @@ export class CoreWorld {
   }
 
   #write(node: CoreNode): void {
-    const takesUs = this.plan.diskUsMax === 0 ? 0 : this.#random.below(this.plan.diskUsMax);
+    const takesUs = this.isFaulty ? this.#random.below(this.plan.diskUsMax + 1) : 0;
     node.diskBusyUntilUs = Math.max(node.diskBusyUntilUs, this.nowUs + takesUs);
     this.afterOn(node, node.diskBusyUntilUs - this.nowUs, () => {
-      const { after, writeId } = node.finishWrite();
+      const { after, writeId, isVote } = node.finishWrite();
       this.trace(`disk ${node.name} ${writeId ?? "-"}`);
       for (const envelope of after) this.network.send(envelope);
       if (writeId !== undefined) this.step(node, [{ type: "persisted", writeId }]);
+      if (isVote) this.#faults.onVote(node);
     });
   }
 
