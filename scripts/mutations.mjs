@@ -1,6 +1,6 @@
 // Puts known flaws back into a copy of the source, one at a time, and wants the simulator to catch each of them.
 //
-// A file test/mutations/NAME.patch has lines `key: value` (`expect`, `seeds`), then for each change the file and its old and new text:
+// A file test/mutations/NAME.patch may have lines `seeds: COUNT` and `story: core | nodes` (what catches it the soonest), then for each change the file and its old and new text:
 //
 //   --- src/raft/quorum.ts
 //   <<<<<<<
@@ -67,7 +67,9 @@ export function parseMutation(name, text) {
   }
   if (part !== "head") fail("a change does not end");
   if (changes.length === 0) fail("nothing is changed");
-  return { name, changes, seeds: Number(settings.get("seeds") ?? SEEDS) };
+  const unknown = [...settings.keys()].find((key) => key !== "seeds" && key !== "story");
+  if (unknown !== undefined) fail(`there is no setting ${unknown}`);
+  return { name, changes, seeds: Number(settings.get("seeds") ?? SEEDS), story: settings.get("story") };
 }
 
 /** @throws MutationError if an old text is not there, or more than once */
@@ -143,12 +145,12 @@ async function tryMutation(name, { base, seeds }) {
     symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"), "junction");
     applyMutation(mutation, root);
     const isCaught = ({ verdict, invariant }) => verdict === "violation" && !NAMELESS.has(invariant);
-    const caught = await firstRun(root, base, seeds ?? mutation.seeds, isCaught);
+    const caught = await firstRun(root, mutation.story, base, seeds ?? mutation.seeds, isCaught);
     if (caught === undefined)
       return { type: "mutation", name, caught: false, seed: null, invariant: null, controlOk: true };
     const { seed, invariant } = caught;
     // The same seeds, up to the one that caught it, on the source as it is.
-    const failure = await firstRun(ROOT, base, seed - base + 1, ({ verdict }) => verdict !== "ok");
+    const failure = await firstRun(ROOT, mutation.story, base, seed - base + 1, ({ verdict }) => verdict !== "ok");
     return { type: "mutation", name, caught: true, seed, invariant, controlOk: failure === undefined };
   } finally {
     rmSync(root, { recursive: true, force: true });
@@ -156,18 +158,11 @@ async function tryMutation(name, { base, seeds }) {
 }
 
 /** Runs seeds one after the other until one is as wanted. */
-function firstRun(root, base, seeds, isWanted) {
+function firstRun(root, story, base, seeds, isWanted) {
   const main = join(root, "src", "sim", "main.ts");
-  const args = [
-    "--import",
-    import.meta.resolve("tsx"),
-    main,
-    "--json",
-    "--seed",
-    String(base),
-    "--seeds",
-    String(seeds),
-  ];
+  const half = story === undefined ? [] : ["--story", story];
+  const flags = ["--json", "--seed", String(base), "--seeds", String(seeds), ...half];
+  const args = ["--import", import.meta.resolve("tsx"), main, ...flags];
   const env = { ...process.env, TSX_TSCONFIG_PATH: join(root, "tsconfig.json") };
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
   return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { runSeed, runStory, type SeedReport } from "./seed-run.ts";
-import { type Story, stories } from "./story.ts";
+import { runSeed, runSeedCore, runSeedNodes, runStory, type SeedReport, type SeedRunner } from "./seed-run.ts";
+import { stories } from "./story.ts";
 
 /** What the command line asks for. */
 interface Wanted {
@@ -17,7 +17,7 @@ class UsageError extends Error {}
 const USAGE = `npm run sim -- [--seed BASE=1] [--seeds COUNT=1] [--story NAME] [--mutation NAME | --mutations] [--trace FILE] [--json]
 
 Each seed is run twice: bare Raft members whose messages are lost, doubled and reordered, then whole nodes on byte streams under all other
-faults. --story runs one of test/stories instead. --mutations puts known flaws back, one at a time, and wants each of them caught.`;
+faults. --story runs one of test/stories instead, or only half of that: core or nodes. --mutations puts known flaws back, one at a time, and wants each of them caught.`;
 
 /** All well 0, something is wrong with what was run 1, wrong usage 2, the harness itself failed 3. */
 async function main(): Promise<0 | 1 | 2 | 3> {
@@ -61,13 +61,13 @@ function wholeNumber(name: string, text: string): number {
 
 async function run(wanted: Wanted): Promise<0 | 1> {
   const startMs = performance.now();
-  const story = wanted.story === undefined ? undefined : findStory(wanted.story);
+  const runner = findRunner(wanted.story);
   const traces: string[] = [];
   let failed = 0;
   for (let seed = wanted.base; seed < wanted.base + wanted.count; seed++) {
     const beforeMs = performance.now();
     const keepTrace = wanted.trace !== undefined;
-    const report = story === undefined ? await runSeed(seed, keepTrace) : await runStory(story, seed, keepTrace);
+    const report = await runner(seed, keepTrace);
     if (report.verdict !== "ok") failed++;
     for (const line of report.trace) traces.push(line);
     tell(wanted, seed, report, Math.round(performance.now() - beforeMs));
@@ -79,15 +79,15 @@ async function run(wanted: Wanted): Promise<0 | 1> {
   return failed === 0 ? 0 : 1;
 }
 
-/** `scripts/sim.mjs` has loaded them: stories are tests, and no part of the package. */
-function findStory(name: string): Story {
+/** `scripts/sim.mjs` has loaded the stories: they are tests, and no part of the package. */
+function findRunner(name: string | undefined): SeedRunner {
+  if (name === undefined) return runSeed;
+  if (name === "core") return runSeedCore;
+  if (name === "nodes") return runSeedNodes;
   const story = stories().find((one) => one.name === name);
-  if (story !== undefined) return story;
-  throw new UsageError(
-    `there is no story "${name}"; there are:\n${stories()
-      .map((one) => `  ${one.name}`)
-      .join("\n")}`,
-  );
+  if (story !== undefined) return runStory(story);
+  const names = ["core", "nodes", ...stories().map((one) => one.name)];
+  throw new UsageError(`there is no story "${name}"; there are:\n${names.map((one) => `  ${one}`).join("\n")}`);
 }
 
 function tell(wanted: Wanted, seed: number, report: SeedReport, wallMs: number): void {

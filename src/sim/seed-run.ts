@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { runCore } from "./core/index.ts";
 import { runNodes } from "./node-run.ts";
 import type { RunReport } from "./report.ts";
@@ -11,49 +11,54 @@ export interface SeedReport extends RunReport {
   readonly core: object | undefined;
 }
 
+/** A way to run one seed. */
+export type SeedRunner = (seed: number, keepTrace: boolean) => Promise<SeedReport>;
+
 /**
  * One seed: first as a core run, where messages are lost, doubled and reordered, then as a node run, where whole nodes talk over byte
  * streams. The faults and operations are those of the node run. The trace is both, one after the other.
  */
-export async function runSeed(seed: number, keepTrace: boolean): Promise<SeedReport> {
+export const runSeed: SeedRunner = async (seed, keepTrace) => {
   const hash = createHash("sha256");
-  const coreTrace: string[] = [];
+  const core = runCoreAlone(seed, keepTrace, hash);
+  if (core.verdict !== "ok") return core;
+  const nodes = await runNodes(seed, { keepTrace, onTrace: (text) => hash.update(text) });
+  return {
+    ...nodes,
+    events: core.events + nodes.events,
+    traceHash: hash.digest("hex"),
+    trace: [...core.trace, ...nodes.trace],
+    core: core.core,
+  };
+};
+
+/** The first half of `runSeed`. */
+export const runSeedCore: SeedRunner = async (seed, keepTrace) => runCoreAlone(seed, keepTrace, createHash("sha256"));
+
+/** The second half of `runSeed`. */
+export const runSeedNodes: SeedRunner = async (seed, keepTrace) => {
+  return { ...(await runNodes(seed, { keepTrace })), core: undefined };
+};
+
+function runCoreAlone(seed: number, keepTrace: boolean, hash: Hash): SeedReport {
+  const trace: string[] = [];
   const core = runCore({
     seed,
     trace: (line) => {
       hash.update(`${line}\n`);
-      if (keepTrace) coreTrace.push(`${line}\n`);
+      if (keepTrace) trace.push(`${line}\n`);
     },
   });
-  const { verdict, invariant, message: reason, faults, operations, events, virtualMs } = core;
+  const { verdict, message: reason, faults, operations, events, virtualMs } = core;
   const figures = { verdict, events, virtualMs, faults, operations };
-  if (verdict !== "ok") {
-    const traceHash = hash.digest("hex");
-    return {
-      verdict,
-      invariant,
-      reason,
-      traceHash,
-      events,
-      virtualMs,
-      faults,
-      operations,
-      trace: coreTrace,
-      core: figures,
-    };
-  }
-  const nodes = await runNodes(seed, { keepTrace, onTrace: (text) => hash.update(text) });
-  return {
-    ...nodes,
-    events: events + nodes.events,
-    traceHash: hash.digest("hex"),
-    trace: [...coreTrace, ...nodes.trace],
-    core: figures,
-  };
+  const traceHash = hash.copy().digest("hex");
+  return { ...figures, invariant: core.invariant, reason, traceHash, trace, core: figures };
 }
 
-/** One seed of a story. */
-export async function runStory({ scenario, faults }: Story, seed: number, keepTrace: boolean): Promise<SeedReport> {
-  const { report } = await runScenario(scenario, seed, faults, { keepTrace });
-  return { ...report, core: undefined };
+/** A story, under any seed. */
+export function runStory({ scenario, faults }: Story): SeedRunner {
+  return async (seed, keepTrace) => {
+    const { report } = await runScenario(scenario, seed, faults, { keepTrace });
+    return { ...report, core: undefined };
+  };
 }
