@@ -109,6 +109,11 @@ export class Life {
   get isServing(): boolean {
     return this.#leaderTerm?.isServing === true;
   }
+  /** It leads, as its node's user sees it: it serves, or, being alone, would at the first need. */
+  get leads(): boolean {
+    if (this.isServing) return true;
+    return this.isLeader && this.voters.length === 1 && this.#isPast(this.term);
+  }
   /** In our log, committed or not. */
   get isOpen(): boolean {
     return this.#hasOpenEntry;
@@ -130,8 +135,9 @@ export class Life {
 
   /** Caught up with a leader that serves. */
   get isOnline(): boolean {
-    if (this.replica.failure !== undefined || !this.replica.isOpen) return false;
-    if (this.isLeader) return this.isServing && this.#isPast(this.term);
+    if (this.replica.failure !== undefined) return false;
+    if (this.isLeader) return this.leads && this.#isPast(this.term);
+    if (!this.replica.isOpen) return false;
     const leader = this.leader;
     const bond = leader === undefined ? undefined : this.#c.bonds.get(leader);
     if (bond?.status.isServing !== true || bond.status.incarnation !== this.incarnation) return false;

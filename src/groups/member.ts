@@ -135,7 +135,7 @@ export class Member {
     return this.#closing === undefined ? this.#life?.leader : undefined;
   }
   get isLeader(): boolean {
-    return this.#closing === undefined && this.#life?.isLeader === true && this.#life.isServing;
+    return this.#closing === undefined && this.#life?.leads === true;
   }
   get term(): number {
     return this.#life?.term ?? 0;
