@@ -7,6 +7,7 @@ import { memberId, peerOf, storeOf } from "./status.ts";
 
 // What `Entry.kind` means in a group; 0 is Raft's no-op. Published numbers: they are on disks and on the wire.
 export const ENTRY_GENESIS = 1;
+/** The first opens the incarnation; the second says that all founders held the first, before anything is promised. */
 export const ENTRY_OPEN = 2;
 export const ENTRY_SESSION = 3;
 export const ENTRY_COMMANDS = 4;

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal } from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { incarnation, peer, store } from "../../test/groups/kit.ts";
@@ -66,11 +66,17 @@ class Bench {
     return this.log.slice(from);
   }
 
+  /** All that is appended is committed, and all voters hold it. */
+  update(leader: LeaderTerm): void {
+    leader.updateServing({ commit: this.log.length, holders: () => 1, voters: 1, isLone: true });
+  }
+
   serve(leader: LeaderTerm): void {
     leader.wantOpen();
-    this.take(leader);
-    leader.updateServing({ commit: this.log.length, holders: () => 1, voters: 1, isLone: true });
-    ok(leader.isServing);
+    while (!leader.isServing) {
+      this.update(leader);
+      this.take(leader);
+    }
   }
 
   /** A leader that serves, with a session open at the index that is returned. */
@@ -95,29 +101,30 @@ class Bench {
 }
 
 describe("a leader opens its incarnation", () => {
-  it("when all voters hold the genesis, and serves when it is committed and all hold it", () => {
+  it("when all voters hold the genesis; serves when all held that too, and the log says so", () => {
     const bench = new Bench();
     const leader = bench.elect();
+    const kinds = (): number[] => bench.take(leader).map(({ kind }) => kind);
     const view = { commit: 1, voters: 3, isLone: false };
     leader.updateServing({ ...view, holders: () => 2 });
     equal(leader.wantsToAppend, false);
     leader.updateServing({ ...view, holders: () => 3 });
     equal(leader.wantsToAppend, true);
-    deepEqual(
-      bench.take(leader).map(({ kind }) => kind),
-      [ENTRY_OPEN],
-    );
+    deepEqual(kinds(), [ENTRY_OPEN]);
     equal(leader.isOpening, true);
-    deepEqual(bench.take(leader), [], "once");
 
     leader.updateServing({ ...view, commit: 1, holders: () => 3 });
-    equal(leader.isServing, false, "not committed");
+    deepEqual(kinds(), [], "not committed");
     leader.updateServing({ ...view, commit: 2, holders: () => 2 });
-    equal(leader.isServing, false, "a voter does not hold it, and no command was promised yet");
+    deepEqual(kinds(), [], "a voter does not hold it");
     leader.updateServing({ ...view, commit: 2, holders: () => 3 });
+    deepEqual(kinds(), [ENTRY_OPEN]);
+    equal(leader.isServing, false, "the next leader could not know");
+    leader.updateServing({ ...view, commit: 3, holders: () => 2 });
     equal(leader.isServing, true);
-    leader.updateServing({ ...view, commit: 2, holders: () => 1 });
+    leader.updateServing({ ...view, commit: 3, holders: () => 1 });
     equal(leader.isServing, true, "for the rest of the term");
+    deepEqual(kinds(), []);
   });
 
   it("a lone one at the first need", () => {
@@ -130,19 +137,30 @@ describe("a leader opens its incarnation", () => {
     bench.serve(leader);
   });
 
-  it("with a command in its log it serves without all voters", () => {
+  it("once it served, later leaders serve without all voters, with or without a command", () => {
     const bench = new Bench();
-    const first = bench.elect();
-    bench.serve(first);
-    const session = bench.session(first, "ada");
-    first.takeBatches(session, batches(1));
-    bench.take(first);
+    bench.serve(bench.elect());
     for (const isApplied of [false, true]) {
       if (isApplied) bench.apply();
       const next = bench.elect();
+      next.updateServing({ commit: bench.log.length - 1, voters: 3, isLone: false, holders: () => 3 });
+      equal(next.isServing, false, "not committed");
       next.updateServing({ commit: bench.log.length, voters: 3, isLone: false, holders: () => 2 });
       equal(next.isServing, true);
+      deepEqual(bench.take(next), []);
     }
+  });
+
+  it("a leader that finds one open entry asks all voters again", () => {
+    const bench = new Bench();
+    const first = bench.elect();
+    first.wantOpen();
+    bench.take(first);
+    const next = bench.elect();
+    next.updateServing({ commit: 2, voters: 3, isLone: false, holders: () => 2 });
+    deepEqual([next.isServing, next.wantsToAppend], [false, false]);
+    next.updateServing({ commit: 2, voters: 3, isLone: false, holders: () => 3 });
+    deepEqual([next.isServing, next.wantsToAppend], [false, true]);
   });
 
   it("nothing is appended before it serves", () => {

@@ -38,8 +38,10 @@ export class LeaderTerm {
   readonly #queued = new Map<Index, number>();
   #bytes = 0;
   #openAt: Index | undefined;
-  #hasCommands: boolean;
+  /** The second *open* entry: nothing is promised before it is committed. It tells later leaders what a voter that is gone cannot. */
+  #establishedAt: Index | undefined;
   #wantsOpen = false;
+  #wantsEstablished = false;
   #isServing = false;
 
   /** @param tail - the log after what the replica applied */
@@ -49,8 +51,9 @@ export class LeaderTerm {
     this.#nowUs = nowUs;
     this.#electedUs = nowUs();
     this.#baseTimeMs = tail.reduce((latest, entry) => Math.max(latest, timeOf(entry)), replica.timeMs);
-    this.#openAt = replica.openIndex ?? tail.find((entry) => entry.kind === ENTRY_OPEN)?.index;
-    this.#hasCommands = replica.hasCommands || tail.some((entry) => entry.kind === ENTRY_COMMANDS);
+    const opens = [replica.openIndex, replica.establishedIndex].filter((index) => index !== undefined);
+    opens.push(...tail.filter((entry) => entry.kind === ENTRY_OPEN).map(({ index }) => index));
+    [this.#openAt, this.#establishedAt] = opens;
   }
 
   /** Takes commands and strong reads now. Once true, true for the rest of the term. */
@@ -63,7 +66,9 @@ export class LeaderTerm {
   }
   /** There is something for the next step. */
   get wantsToAppend(): boolean {
-    return (this.#wantsOpen && this.#openAt === undefined) || (this.#isServing && this.#requests.length > 0);
+    if (this.#wantsOpen && this.#openAt === undefined) return true;
+    if (this.#wantsEstablished && this.#establishedAt === undefined) return true;
+    return this.#isServing && this.#requests.length > 0;
   }
   get isOpening(): boolean {
     return this.#openAt !== undefined;
@@ -112,7 +117,8 @@ export class LeaderTerm {
       return;
     }
     if (view.commit < this.#openAt) return;
-    this.#isServing = this.#hasCommands || view.holders(this.#openAt) === view.voters;
+    if (this.#establishedAt === undefined) this.#wantsEstablished = view.holders(this.#openAt) === view.voters;
+    else this.#isServing = view.commit >= this.#establishedAt;
   }
 
   /** All that can be appended now, from `firstIndex` on. */
@@ -120,6 +126,10 @@ export class LeaderTerm {
     const drafts: Draft[] = [];
     if (this.#wantsOpen && this.#openAt === undefined) {
       this.#openAt = firstIndex;
+      drafts.push({ kind: ENTRY_OPEN, data: encodeOpen() });
+    }
+    if (this.#wantsEstablished && this.#establishedAt === undefined) {
+      this.#establishedAt = firstIndex + drafts.length;
       drafts.push({ kind: ENTRY_OPEN, data: encodeOpen() });
     }
     if (!this.#isServing || this.#requests.length === 0) return drafts;
@@ -147,7 +157,6 @@ export class LeaderTerm {
     const { session, batch } = request;
     if (batch.number !== (this.#sessions.lastOf(session) ?? Number.NaN) + 1) return undefined;
     this.#sessions.advance(session, batch.number);
-    this.#hasCommands = true;
     const { number, commands } = batch;
     return { kind: ENTRY_COMMANDS, data: encodeCommands({ session, number, timeMs: this.timeMs, commands }) };
   }

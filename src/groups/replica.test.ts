@@ -103,17 +103,19 @@ describe("a replica", () => {
     const bench = new Bench().apply(genesis, noop(2), open(3), session(4));
     equal(bench.replica.isOpen, true);
     equal(bench.replica.position, 0);
-    equal(bench.replica.hasCommands, false);
-    bench.apply(adds(5, 4, 1, [10]), noop(6), adds(7, 4, 2, [1, 2, 3]));
+    deepEqual([bench.replica.openIndex, bench.replica.establishedIndex], [3, undefined]);
+    bench.apply(open(5));
+    deepEqual([bench.replica.openIndex, bench.replica.establishedIndex], [3, 5]);
+    bench.apply(adds(6, 4, 1, [10]), noop(7), adds(8, 4, 2, [1, 2, 3]));
     equal(bench.replica.position, 4);
-    equal(bench.replica.index, 7);
+    equal(bench.replica.index, 8);
     deepEqual(
       bench.seen().map(({ by, position, index }) => [by, position, index]),
       [
-        [10, 1, 5],
-        [1, 2, 7],
-        [2, 3, 7],
-        [3, 4, 7],
+        [10, 1, 6],
+        [1, 2, 8],
+        [2, 3, 8],
+        [3, 4, 8],
       ],
     );
     deepEqual(

@@ -59,7 +59,7 @@ export class Replica {
   #position = 0;
   #timeMs = 0;
   #openIndex: Index | undefined;
-  #commands = 0;
+  #establishedIndex: Index | undefined;
 
   constructor(options: { runtime: MachineRuntime; groupId: UniqueId; networkId: UniqueId; events: ReplicaEvents }) {
     this.#runtime = options.runtime;
@@ -89,8 +89,9 @@ export class Replica {
   get openIndex(): Index | undefined {
     return this.#openIndex;
   }
-  get hasCommands(): boolean {
-    return this.#commands > 0;
+  /** Where the second one is: its leader knew that all voters held the first. */
+  get establishedIndex(): Index | undefined {
+    return this.#establishedIndex;
   }
   get sessions(): SessionTable {
     return this.#sessions;
@@ -110,7 +111,8 @@ export class Replica {
         break;
       }
       case ENTRY_OPEN:
-        this.#openIndex ??= entry.index;
+        if (this.#openIndex === undefined) this.#openIndex = entry.index;
+        else this.#establishedIndex ??= entry.index;
         break;
       case ENTRY_SESSION: {
         const key = decodeSession(entry.data);
@@ -130,7 +132,6 @@ export class Replica {
 
   #applyCommands(entry: Entry): void {
     const batch = decodeCommands(entry.data);
-    this.#commands++;
     this.#timeMs = Math.max(this.#timeMs, batch.timeMs);
     const admitted = this.#sessions.admit(batch.session, batch.number);
     // A halted replica keeps sessions and clock: its member may lead all the same, and must know what is in the log.
