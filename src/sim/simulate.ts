@@ -42,7 +42,7 @@ export interface Sim {
   sleep(ms: number): Promise<void>;
   /** In [0, 1), the same for the same seed. */
   random(): number;
-  /** Waits until it holds. Rejects if it does not within `withinMs` of virtual time. */
+  /** Waits until it holds; `group-offline` counts as "not yet". Rejects if it does not hold within `withinMs` of virtual time. */
   until(condition: () => boolean | Promise<boolean>, options: { readonly withinMs: number }): Promise<void>;
 }
 

@@ -114,11 +114,27 @@ export class Simulation {
     return new Promise((resolve) => this.world.env("sim").after(ms, resolve));
   }
 
-  /** Waits until it holds, looking again every ten milliseconds. */
+  /** Waits until it holds, looking again every ten milliseconds. A member that has no answer yet (`group-offline`) is no "yes" and no failure. */
   async until(condition: () => boolean | Promise<boolean>, withinMs: number, what = "the condition"): Promise<void> {
     const untilUs = this.world.nowUs + withinMs * 1000;
-    while (!(await condition())) {
-      if (this.world.nowUs >= untilUs) throw new Error(`${what} did not hold within ${withinMs} ms`);
+    let refusal: unknown;
+    const holds = async (): Promise<boolean> => {
+      refusal = undefined;
+      try {
+        return await condition();
+      } catch (error) {
+        if (!MosaikError.is(error, "group-offline", "not-ready")) throw error;
+        refusal = error;
+        return false;
+      }
+    };
+    while (!(await holds())) {
+      if (this.world.nowUs >= untilUs) {
+        throw new Error(
+          `${what} did not hold within ${withinMs} ms`,
+          refusal === undefined ? undefined : { cause: refusal },
+        );
+      }
       await this.sleep(10);
     }
   }

@@ -1,0 +1,2 @@
+import "./partitions.ts";
+import "./restarts.ts";
