@@ -12,7 +12,7 @@ const KINDS: readonly FaultKind[] = [
 ];
 
 /** What keeps a leader's work half done: its log survives, its messages do not. */
-const LEADER_KINDS: readonly FaultKind[] = ["isolate", "isolate", "isolate", "crash", "pause", "blackout"];
+const LEADER_KINDS: readonly FaultKind[] = ["isolate", "isolate", "isolate", "isolate", "crash", "pause"];
 
 /** Crashes, pauses and cuts, at random and at delicate moments; at the end everything is made whole. */
 export class CoreFaults {

@@ -29,6 +29,23 @@ export interface CorePlan {
 }
 
 export function drawPlan(random: SeededRandom): CorePlan {
+  const plan = drawMixedPlan(random);
+  return random.chance(1, 2) ? { ...plan, ...SHORT_REIGNS } : plan;
+}
+
+/** One leader after the other is cut off with its work half done: the conditions of the Raft paper's figure 8. */
+const SHORT_REIGNS: Partial<CorePlan> = {
+  appendEntriesMax: 1,
+  lossRate: 0,
+  delayUsMax: 40 * MS,
+  diskUsMax: 2 * MS,
+  faultIntervalUs: 800 * MS,
+  newLeaderFaultRate: 900,
+  newLeaderFaultUsMax: 20 * MS,
+  repairUsMax: 600 * MS,
+};
+
+function drawMixedPlan(random: SeededRandom): CorePlan {
   const names = ["ada", "bob", "cyd", "dan", "eve"];
   return {
     members: names.slice(0, random.pick([3, 3, 3, 4, 5])),
