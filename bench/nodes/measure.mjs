@@ -1,0 +1,45 @@
+// What both sides measure with, so that they pay the same for it.
+import { pathToFileURL } from "node:url";
+
+/** A module of the built package. */
+export function built(path) {
+  return import(new URL(path, pathToFileURL(`${process.env.MOSAIK_DIST}/`)).href);
+}
+
+/** Microseconds of a clock that all processes of this machine share. */
+export function nowUs() {
+  return Number(process.hrtime.bigint() / 1000n);
+}
+
+export function turn() {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Runs `operation` again and again for so long, one at a time. The median of its times, in microseconds. */
+export async function medianOf(operation, { durationMs, count = Number.POSITIVE_INFINITY }) {
+  const times = [];
+  const end = performance.now() + durationMs;
+  for (let now = performance.now(); now < end && times.length < count; ) {
+    await operation();
+    const after = performance.now();
+    times.push(after - now);
+    now = after;
+  }
+  times.sort((a, b) => a - b);
+  return times[times.length >> 1] * 1000;
+}
+
+/** Keeps so many under way for so long. Operations per second, and how many there were. */
+export async function rateOf(operation, { durationMs, inFlight }) {
+  let count = 0;
+  const begin = performance.now();
+  const end = begin + durationMs;
+  const worker = async () => {
+    while (performance.now() < end) {
+      await operation();
+      count++;
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, worker));
+  return { perSecond: (count / (performance.now() - begin)) * 1000, count };
+}
