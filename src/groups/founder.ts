@@ -45,6 +45,8 @@ export class Founder {
   #hasCampaigned = false;
   #foundingSinceUs: number | undefined;
   #timer: Timer | undefined;
+  /** A lone leader sees free members, and no other incarnation, since then. */
+  #companySinceUs: number | undefined;
   #boundUs = 0;
   #leaderSeenUs = 0;
 
@@ -76,7 +78,7 @@ export class Founder {
     const life = this.#life;
     if (life === undefined || life.replica.isOpen) return;
     if (life.leader !== undefined) this.#leaderSeenUs = this.#nowUs();
-    if (life.isLeader && life.voters.length === 1 && this.#hasCompany()) life.wantOpen();
+    if (life.isLeader && life.voters.length === 1) this.#openForCompany(life);
   }
 
   onBondChange(bond: Bond): void {
@@ -153,6 +155,7 @@ export class Founder {
     this.#boundUs = this.#nowUs();
     this.#leaderSeenUs = this.#boundUs;
     this.#foundingSinceUs = undefined;
+    this.#companySinceUs = undefined;
     this.#hasCampaigned = false;
     this.#timer?.cancel();
     this.#life = new Life(this.#o.context, { storage, incarnation, hardState: storage.hardState, entries });
@@ -230,8 +233,17 @@ export class Founder {
     });
   }
 
-  #hasCompany(): boolean {
-    return this.#others().some(({ status }) => status.role === "free");
+  /** Free members wait for a lone leader to open. It waits a delay itself: if there is another like it, one of them shall give way first. */
+  #openForCompany(life: Life): void {
+    const others = this.#others();
+    const hasRival = others.some(
+      ({ status }) => status.incarnation !== undefined && status.incarnation !== life.incarnation,
+    );
+    const hasCompany = others.some(({ status }) => status.role === "free");
+    if (hasRival || !hasCompany) this.#companySinceUs = undefined;
+    else this.#companySinceUs ??= this.#nowUs();
+    if (this.#companySinceUs === undefined) return;
+    if (this.#nowUs() - this.#companySinceUs >= BOOTSTRAP_DELAY_MS * 1_000) life.wantOpen();
   }
 
   #self(): Seen {

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { incarnation, peer, statusOf, store } from "../../test/groups/kit.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { MemberId } from "../raft/index.ts";
+import type { IncarnationId } from "../storage/index.ts";
 import { decideFounding, type FoundingView, type ProvisionalView, type Seen, shouldSetAside } from "./founding.ts";
 import { type MemberStatus, memberId } from "./status.ts";
 
@@ -139,7 +140,9 @@ describe("founding", () => {
   });
 });
 
-const mine = incarnation("mine");
+const [lower, mine, higher] = ["x", "y", "z"].map(incarnation).sort() as [IncarnationId, IncarnationId, IncarnationId];
+const leading = (rank: number, bound: IncarnationId, change: Partial<MemberStatus> = {}): Seen =>
+  seen(rank, { role: "voter", incarnation: bound, leader: peers[rank], ...change });
 const bound: Partial<MemberStatus> = { role: "voter", incarnation: mine };
 
 function provisionalView(change: Partial<ProvisionalView>): ProvisionalView {
@@ -156,6 +159,13 @@ function provisionalView(change: Partial<ProvisionalView>): ProvisionalView {
   };
 }
 
+const atOnce = (change: Partial<ProvisionalView>): Partial<ProvisionalView> => ({
+  isLeader: true,
+  hasLeader: true,
+  isPatienceOver: false,
+  ...change,
+});
+
 const setAsideRows: readonly (readonly [title: string, view: Partial<ProvisionalView>, expected: boolean])[] = [
   ["alone it stays: nothing better is in sight", {}, false],
   ["patience comes first", { isPatienceOver: false, others: [seen(3, open(low))] }, false],
@@ -164,6 +174,18 @@ const setAsideRows: readonly (readonly [title: string, view: Partial<Provisional
   ["somebody bound elsewhere without a leader does not", { others: [seen(3, provisional)] }, false],
   ["with a leader of its own it waits for that one's word", { hasLeader: true, others: [seen(3, open(low))] }, false],
   ["the leader gives up for an open one", { isLeader: true, hasLeader: true, others: [seen(3, open(low))] }, true],
+  ["a leader gives way at once to an open one", atOnce({ others: [leading(3, higher, { isOpen: true })] }), true],
+  ["… not to one that another tells of", atOnce({ others: [seen(3, { ...open(higher), leader: peers[4] })] }), false],
+  ["… to one of the lower id, if as many hold it", atOnce({ others: [leading(3, lower)] }), true],
+  ["… not to one of the higher", atOnce({ others: [leading(3, higher)] }), false],
+  [
+    "… to one that more hold",
+    atOnce({ others: [leading(3, higher), seen(4, { role: "voter", incarnation: higher })] }),
+    true,
+  ],
+  ["… not to one that fewer hold", atOnce({ others: [leading(3, lower), seen(1, bound)] }), false],
+  ["… not to another that leads the same", atOnce({ others: [leading(1, mine)] }), false],
+  ["one that does not lead does not give way at once", { isPatienceOver: false, others: [leading(3, lower)] }, false],
   ["enough members to found anew end it", { others: [seen(1), seen(2)] }, true],
   ["one too few do not", { others: [seen(1)] }, false],
   ["observers do not count", { others: [seen(1, { isEligible: false }), seen(2)] }, false],
@@ -179,4 +201,22 @@ describe("a provisional store is set aside", () => {
   for (const [title, change, expected] of setAsideRows) {
     it(title, () => equal(shouldSetAside(provisionalView(change)), expected));
   }
+
+  it("of two leaders that see the same, one gives way", () => {
+    const arbitraryHolders = fc.array(fc.constantFrom(lower, higher), { maxLength: 3 });
+    fc.assert(
+      fc.property(arbitraryHolders, (held) => {
+        const rest = held.map((one, i) => seen(2 + i, { role: "voter", incarnation: one }));
+        const leaders = [leading(0, lower), leading(1, higher)] as const;
+        const gives = [lower, higher].map((own, i) =>
+          shouldSetAside(
+            provisionalView({
+              ...atOnce({ incarnation: own, self: leaders[i as 0 | 1], others: [leaders[(1 - i) as 0 | 1], ...rest] }),
+            }),
+          ),
+        );
+        deepEqual([...gives].sort(), [false, true]);
+      }),
+    );
+  });
 });

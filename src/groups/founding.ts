@@ -79,11 +79,13 @@ export interface ProvisionalView {
  * Should a provisional store be set aside? Nothing was ever promised by an incarnation that is not open, so giving it up loses
  * nothing; giving it up too eagerly merely founds again.
  *
- * - A leader dissolves its incarnation when its patience is over (it could not open in all that time) although enough members are in
- *   sight to found anew or somebody else's incarnation is open.
- * - Anybody else gives up without a leader, for the same reasons.
+ * - A leader dissolves its incarnation when it meets the leader of a better one: open, or held by more voters, or of the lower id.
+ * - It also does when its patience is over (it could not open in all that time) although enough members are in sight to found anew or
+ *   somebody else's incarnation is open.
+ * - Anybody else gives up without a leader, when its patience is over, for the same reasons.
  */
 export function shouldSetAside(view: ProvisionalView): boolean {
+  if (view.isLeader && view.others.some((other) => isBetter(other, view))) return true;
   if (!view.isPatienceOver) return false;
   if (view.hasLeader && !view.isLeader) return false;
   const elsewhere = view.others.some(
@@ -95,6 +97,19 @@ export function shouldSetAside(view: ProvisionalView): boolean {
   if (elsewhere) return true;
   const eligible = view.others.filter(({ status }) => status.isEligible && !status.isOpen);
   return eligible.length + 1 >= view.expect && !holdAll(view);
+}
+
+/** Does this one lead an incarnation to which ours gives way? */
+function isBetter({ peer, status }: Seen, view: ProvisionalView): boolean {
+  const { incarnation, leader, isOpen } = status;
+  if (incarnation === undefined || incarnation === view.incarnation || leader !== peer) return false;
+  const difference = holdersOf(incarnation, view) - holdersOf(view.incarnation, view);
+  return isOpen || difference > 0 || (difference === 0 && incarnation < view.incarnation);
+}
+
+/** Voters in sight that hold its genesis. */
+function holdersOf(incarnation: IncarnationId, { self, others }: ProvisionalView): number {
+  return [self, ...others].filter(({ status }) => status.role === "voter" && status.incarnation === incarnation).length;
 }
 
 /** Do all voters, as far as they are in sight, hold the genesis? Then it opens by itself. */
