@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { inspect } from "node:util";
 import { LIMITS, MosaikError } from "../../src/env/index.ts";
-import { defineMachine } from "../../src/groups/index.ts";
+import { defineMachine, type Group } from "../../src/groups/index.ts";
 import { type Counters, expectErrors, type Nodes, scenario } from "./nodes.ts";
 
 const NAMES = ["ada", "bob", "cyd"];
@@ -224,54 +224,81 @@ scenario("close ends all calls that wait, each with what is known of it", async 
   equal(follower.state, "closed");
 });
 
-const Fragile = defineMachine("fragile", {
-  state: () => ({ value: 0 }),
-  commands: {
-    add: (state, by: number) => {
-      state.value += by;
-      return state.value;
+/** A machine with a bug that shows on one node alone, or on all: what must never be, and what must not harm the others. */
+const fragile = (own: string) =>
+  defineMachine("fragile", {
+    state: () => ({ value: 0 }),
+    commands: {
+      add: (state, by: number) => {
+        state.value += by;
+        return state.value;
+      },
+      trip: (state, at: string) => {
+        if (at === own || at === "everywhere") throw new Error("a bug of the machine's");
+        return state.value;
+      },
     },
-    // A bug that shows on one node alone: what a machine must never do, and what must not harm the others.
-    trip: (state, at: string) => {
-      if (faulty.has(at)) throw new Error("a bug of the machine's");
-      return state.value;
-    },
-  },
-  queries: { value: (state) => state.value },
-});
-const faulty = new Set<string>();
+    queries: { value: (state) => state.value },
+  });
+
+async function joinFragile(nodes: Nodes): Promise<Map<string, Group<ReturnType<typeof fragile>>>> {
+  const groups = new Map<string, Group<ReturnType<typeof fragile>>>();
+  for (const name of NAMES) {
+    groups.set(name, (await nodes.start(name)).groups.join("fragile", { expect: 3, machine: fragile(name) }));
+  }
+  await Promise.all([...groups.values()].map((group) => group.when.online()));
+  return groups;
+}
+
+const HALTED = "the state machine failed and is halted on this member";
 
 scenario("a machine that fails on all members halts them, with the cause to every waiter", async (nodes) => {
-  expectErrors(nodes, ...NAMES.map(() => "the state machine failed and is halted on this member"));
-  faulty.clear();
-  faulty.add("here");
-  const groups = [];
-  for (const name of NAMES) {
-    groups.push((await nodes.start(name)).groups.join("fragile", { expect: 3, machine: Fragile }));
-  }
-  await Promise.all(groups.map((group) => group.when.online()));
-  const [ada, bob] = groups;
+  expectErrors(nodes, HALTED, HALTED, HALTED);
+  const groups = await joinFragile(nodes);
+  const [ada, bob] = [...groups.values()];
   ok(ada !== undefined && bob !== undefined);
   await ada.execute({ add: 3 });
-  const never = ada.query("value", { consistency: { atLeast: 99 } });
-  const failed = [
-    rejects(never, { code: "machine-failed" }),
-    rejects(ada.execute({ trip: "here" }), (error) => {
+  await Promise.all([
+    rejects(ada.query("value", { consistency: { atLeast: 99 } }), { code: "machine-failed" }),
+    rejects(ada.execute({ trip: "everywhere" }), (error) => {
       ok(MosaikError.is(error, "machine-failed"));
-      deepEqual([error.details.position, error.details.command], [2, "trip"]);
+      deepEqual([error.details.position, error.details.command, error.outcome], [2, "trip", "unknown"]);
       equal((error.cause as Error).message, "a bug of the machine's");
       return true;
     }),
-  ];
-  await Promise.all(failed);
-  await rejects(bob.when.reaches(2), { code: "machine-failed" });
-  for (const group of groups) {
+    rejects(bob.when.reaches(2), { code: "machine-failed" }),
+  ]);
+  for (const group of groups.values()) {
     await rejects(group.execute({ add: 1 }), { code: "machine-failed", outcome: "not-applied" });
     await rejects(group.query("value"), { code: "machine-failed" });
     await rejects(group.query("value", { consistency: "weak" }), { code: "machine-failed" });
     equal(group.position, 1);
   }
 });
+
+for (const which of ["the leader", "a follower"]) {
+  scenario(`a machine that fails on ${which} alone: the others go on, and its member votes`, async (nodes) => {
+    expectErrors(nodes, HALTED);
+    const groups = await joinFragile(nodes);
+    const failing = NAMES.find((name) => groups.get(name)?.isLeader === (which === "the leader")) as string;
+    const [one, other] = [...groups].filter(([name]) => name !== failing).map(([, group]) => group);
+    const failed = groups.get(failing);
+    ok(one !== undefined && other !== undefined && failed !== undefined);
+    const [before, after] = await Promise.all([
+      other.execute({ add: 1 }),
+      one.execute({ trip: failing }).then(() => one.execute({ add: 1 })),
+    ]);
+    deepEqual([before.result, after.result].sort(), [1, 2]);
+    await rejects(failed.when.reaches(3), { code: "machine-failed" });
+    await nodes.within(5_000, one.when.online());
+    // It yields leadership, and the others find each other with its vote, whoever of them is away.
+    equal(failed.isLeader, false);
+    for (const group of [one, other]) deepEqual(await group.query("value"), { position: 3, result: 2 });
+    const away = NAMES.find((name) => groups.get(name) === other) as string;
+    await nodes.network(away).close();
+    equal((await one.execute({ add: 5 })).result, 7);
+  });
+}
 
 scenario("a command's result is its own copy: nobody shares state with the machine", async (nodes) => {
   const List = defineMachine("list", {

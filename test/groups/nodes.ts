@@ -143,6 +143,11 @@ export class Nodes {
     return new Promise((resolve) => this.world.env("sim").after(ms, resolve));
   }
 
+  /** Looks again every ten milliseconds. Put it into `within`. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await this.sleep(10);
+  }
+
   nowMs(): number {
     return this.world.nowUs / 1000;
   }
