@@ -111,6 +111,11 @@ export class VirtualNode {
     this.#wallOffsetMs += byMs;
   }
 
+  /** How far the wall clock was moved in all. */
+  get wallOffsetMs(): number {
+    return this.#wallOffsetMs;
+  }
+
   /** From now on this node's clocks and timers run faster (or slower) by so many parts in a million. */
   setDrift(partsPerMillion: number): void {
     assert(Number.isInteger(partsPerMillion) && Math.abs(partsPerMillion) < MILLION / 2, "a drift is below one half");

@@ -179,6 +179,17 @@ const DISKS: Partial<Record<FaultKind, Episode>> = {
       disk.setSyncDelay();
       await dieAndReturn(scene, node, scene.random.chance(1, 2));
     }),
+  /** EIO: the member stops for good. Somebody exchanges the cable, and starts the process again. */
+  "disk-error": (scene) =>
+    withVictim(scene, async (node) => {
+      const { disk } = node;
+      disk.failAfter(scene.random.below(3));
+      const untilUs = scene.simulation.world.nowUs + 3_000_000;
+      while (!disk.hasFailed && scene.simulation.world.nowUs < untilUs) await scene.simulation.sleep(5);
+      if (disk.hasFailed) scene.simulation.faults.count("disk-error");
+      await scene.simulation.sleep(scene.random.between(10, 1_500));
+      await dieAndReturn(scene, node, false);
+    }),
 };
 
 /** An episode for each kind of fault. `restart` is the end of a crash. */

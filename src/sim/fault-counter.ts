@@ -9,6 +9,7 @@
  * - `pause`: events held back
  * - `clock-jump`, `clock-drift`: looks at a wall clock that had jumped, timers of a clock that ran fast or slow
  * - `slow-disk`: syncs that took long; `lost-writes`: changes not yet synced when the process died
+ * - `disk-error`: syncs that failed (EIO), and stopped their member
  */
 export const FAULT_KINDS = [
   "delay",
@@ -27,6 +28,7 @@ export const FAULT_KINDS = [
   "clock-drift",
   "slow-disk",
   "lost-writes",
+  "disk-error",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];

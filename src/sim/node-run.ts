@@ -74,6 +74,7 @@ class NodeRun {
     await this.#form();
     for (const node of this.#simulation.nodes) this.#startClients(node);
     await this.#sufferFaults();
+    if (this.#random.chance(1, 3)) await this.#goOnWithoutSome();
     await this.#heal();
     await this.#quiesce();
   }
@@ -163,10 +164,45 @@ class NodeRun {
       );
   }
 
-  async #heal(): Promise<void> {
+  /** Liveness: faults that never end, on a minority, must not stop the others. */
+  async #goOnWithoutSome(): Promise<void> {
+    const { weather, nodes, trace } = this.#simulation;
+    this.#endFaults();
+    await this.#expect("all are online before some are lost", HEAL_MS, () => this.#areAllOnline());
+    // Of four only three vote, and it need not be the fourth that is lost.
+    const lost = this.#shuffle(nodes).slice(0, this.#size === 5 ? this.#random.between(1, 2) : 1);
+    trace.add("sim", `goes on without ${lost.map(({ name }) => name).join(", ")}`);
+    const addresses = new Set(lost.map(({ address }) => address));
+    const how = this.#random.below(3);
+    if (how === 0) for (const node of lost) node.crash({ silent: this.#random.chance(1, 2) });
+    else if (how === 1) for (const node of lost) node.pause();
+    else {
+      const concerns = (from: string, to: string) => addresses.has(from) !== addresses.has(to);
+      weather.begin({ kind: "cut", isBlocking: true, concerns });
+    }
+    const alive = nodes.filter((node) => !lost.includes(node));
+    const before = alive.map((node) => this.#groupOf(node).position);
+    const goOn = () => alive.every((node, i) => this.#groupOf(node).position >= (before[i] ?? 0) + 5);
+    await this.#expect(`the others go on without ${lost.map(({ name }) => name)}`, HEAL_MS, goOn);
+    for (const node of lost) {
+      if (node.isUp) continue;
+      await node.restart();
+      this.#onRestarted(node);
+    }
+  }
+
+  #endFaults(): void {
     this.#simulation.trace.add("sim", "all heals");
     this.#simulation.weather.clear();
-    for (const node of this.#simulation.nodes) node.resume();
+    for (const node of this.#simulation.nodes) {
+      node.resume();
+      // Nodes whose wall clocks are far apart may refuse each other's entries; so somebody sets them.
+      node.machine.jumpWallClock(-node.machine.wallOffsetMs);
+    }
+  }
+
+  async #heal(): Promise<void> {
+    this.#endFaults();
     await this.#expect("all are online after the heal", HEAL_MS, () => this.#areAllOnline());
     const before = this.#ledger.ok;
     await this.#expect("operations go through after the heal", HEAL_MS, () => this.#ledger.ok >= before + 20);
