@@ -66,11 +66,12 @@ export class Bonds {
     return this.#bonds.get(peer);
   }
 
-  /** Each advertised member is bonded, or its dial came to an end. */
-  get areAllTried(): boolean {
+  /** Advertised members that are not bonded, and whose dial did not come to an end yet. */
+  get untried(): readonly PeerId[] {
     return this.#o.directory
       .inGroup(this.#o.group)
-      .every(({ id }) => this.#bonds.has(id) || this.#attempts.get(id)?.wasTried === true);
+      .map(({ id }) => id)
+      .filter((id) => !this.#bonds.has(id) && this.#attempts.get(id)?.wasTried !== true);
   }
 
   /** Discovery's view of the group changed; `changed` is dialled without waiting for its back-off. */

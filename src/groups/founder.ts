@@ -111,12 +111,13 @@ export class Founder {
   }
 
   #decide(): FoundingStep {
-    const { bonds } = this.#o.context;
+    const { untried } = this.#o.context.bonds;
     return decideFounding({
       self: this.#self(),
       expect: this.#o.expect,
       others: this.#others(),
-      isSurroundingsKnown: this.#o.directory.isBootstrapped && bonds.areAllTried,
+      untried,
+      isSurroundingsKnown: this.#o.directory.isBootstrapped && untried.length === 0,
     });
   }
 

@@ -25,7 +25,7 @@ const provisional: Partial<MemberStatus> = { role: "voter", incarnation: low };
 
 function view(expect: number | undefined, self: number, others: readonly Seen[], known = true): FoundingView {
   const eligible = expect !== undefined;
-  return { self: seen(self, { isEligible: eligible }), expect, others, isSurroundingsKnown: known };
+  return { self: seen(self, { isEligible: eligible }), expect, others, untried: [], isSurroundingsKnown: known };
 }
 
 const rows: readonly (readonly [title: string, view: FoundingView, step: unknown])[] = [
@@ -34,6 +34,11 @@ const rows: readonly (readonly [title: string, view: FoundingView, step: unknown
   ["the third waits two", view(3, 2, [seen(0), seen(1)]), found([0, 1, 2], 2)],
   ["with more than n, the n lowest vote", view(3, 0, [seen(4), seen(2), seen(1), seen(3)]), found([0, 1, 2], 0)],
   ["a founder beyond the lowest names itself", view(2, 3, [seen(0), seen(1), seen(2)]), found([0, 3], 3)],
+  [
+    "one that is not bonded yet may be lower",
+    { ...view(2, 1, [seen(2)]), untried: [peers[0], peers[3]] as PeerId[] },
+    found([1, 2], 1),
+  ],
   ["fewer than n wait", view(3, 0, [seen(1)]), { type: "wait" }],
   ["bound members do not count", view(2, 0, [seen(1, provisional)]), { type: "wait" }],
   ["observers do not count", view(2, 0, [seen(1, { isEligible: false })]), { type: "wait" }],
@@ -89,7 +94,7 @@ describe("founding", () => {
           .filter(({ status }) => status.role === "free" && status.isEligible)
           .map((self) => {
             const others = members.filter((other) => other !== self);
-            return decideFounding({ self, expect, others, isSurroundingsKnown: true });
+            return decideFounding({ self, expect, others, untried: [], isSurroundingsKnown: true });
           })
           .flatMap((step) => (step.type === "found" ? [step.afterDelays] : []));
         equal(new Set(delays).size, delays.length);
@@ -109,7 +114,7 @@ describe("founding", () => {
           const keys = new Map(others.map((other) => [other, order.next().value as number]));
           const shuffled = [...others].sort((a, b) => (keys.get(a) as number) - (keys.get(b) as number));
           const decide = (list: readonly Seen[]): unknown =>
-            decideFounding({ self, expect, others: list, isSurroundingsKnown: true });
+            decideFounding({ self, expect, others: list, untried: [], isSurroundingsKnown: true });
           deepEqual(decide(shuffled), decide(others));
         },
       ),
@@ -122,7 +127,7 @@ describe("founding", () => {
         for (const self of members) {
           if (self.status.role !== "free") continue;
           const others = members.filter((other) => other !== self);
-          const step = decideFounding({ self, expect, others, isSurroundingsKnown: true });
+          const step = decideFounding({ self, expect, others, untried: [], isSurroundingsKnown: true });
           if (step.type !== "found") continue;
           equal(step.voters.length, expect);
           equal(new Set(step.voters).size, expect);
@@ -174,6 +179,17 @@ const setAsideRows: readonly (readonly [title: string, view: Partial<Provisional
   ["somebody bound elsewhere without a leader does not", { others: [seen(3, provisional)] }, false],
   ["with a leader of its own it waits for that one's word", { hasLeader: true, others: [seen(3, open(low))] }, false],
   ["the leader gives up for an open one", { isLeader: true, hasLeader: true, others: [seen(3, open(low))] }, true],
+  [
+    "two of three voters elsewhere: lost, at once",
+    { isPatienceOver: false, others: [seen(1, open(low)), seen(2, { storeId: store("new") })] },
+    true,
+  ],
+  [
+    "one of three elsewhere: not lost",
+    { isPatienceOver: false, others: [seen(1, provisional), seen(2), seen(3, open(low))] },
+    false,
+  ],
+  ["one of three elsewhere: a leader's is lost", atOnce({ others: [seen(1, provisional), seen(2)] }), true],
   ["a leader gives way at once to an open one", atOnce({ others: [leading(3, higher, { isOpen: true })] }), true],
   ["… not to one that another tells of", atOnce({ others: [seen(3, { ...open(higher), leader: peers[4] })] }), false],
   ["… to one of the lower id, if as many hold it", atOnce({ others: [leading(3, lower)] }), true],
@@ -211,7 +227,12 @@ describe("a provisional store is set aside", () => {
         const gives = [lower, higher].map((own, i) =>
           shouldSetAside(
             provisionalView({
-              ...atOnce({ incarnation: own, self: leaders[i as 0 | 1], others: [leaders[(1 - i) as 0 | 1], ...rest] }),
+              ...atOnce({
+                voters: named(i),
+                incarnation: own,
+                self: leaders[i as 0 | 1],
+                others: [leaders[(1 - i) as 0 | 1], ...rest],
+              }),
             }),
           ),
         );

@@ -1,7 +1,7 @@
 import type { PeerId } from "../identity/index.ts";
 import type { MemberId } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
-import { type MemberStatus, memberId } from "./status.ts";
+import { type MemberStatus, memberId, peerOf } from "./status.ts";
 
 /** Another member as seen over its bond. */
 export interface Seen {
@@ -16,6 +16,8 @@ export interface FoundingView {
   readonly expect: number | undefined;
   /** Bonded members, in any order. */
   readonly others: readonly Seen[];
+  /** Members that discovery knows, and that may yet be bonded. */
+  readonly untried: readonly PeerId[];
   /** For a lone founder: a bootstrap source answered (or there is none), and each advertised member was bonded or refused the dial. */
   readonly isSurroundingsKnown: boolean;
 }
@@ -34,7 +36,8 @@ export type FoundingStep =
  * 1. Nobody founds in sight of an open store or of a leader: an open incarnation is followed (the lowest id, if there are rivals), a
  *    leader without one will name us, or open.
  * 2. With `expect: n`, n free eligible members in sight make a group: the n lowest peer ids. The lowest founds at once, each other one
- *    waits one delay for each lower id that it sees, so that rivals are rare; that they are harmless is the business of *open*.
+ *    waits one delay for each lower id that it sees or may see soon, so that rivals are rare; that they are harmless is the business of
+ *    *open*.
  * 3. With `expect: 1` a member founds alone after one delay, but only if nobody it has heard of is left to ask.
  */
 export function decideFounding(view: FoundingView): FoundingStep {
@@ -55,7 +58,7 @@ export function decideFounding(view: FoundingView): FoundingStep {
     return { type: "found", voters: [self], afterDelays: 1 + rankOf(view.self, free) };
   }
   if (free.length < view.expect) return { type: "wait" };
-  const rank = rankOf(view.self, free);
+  const rank = rankOf(view.self, free) + view.untried.filter((peer) => peer < view.self.peer).length;
   const founders = free.slice(0, view.expect);
   // A founder votes. One that is not among the lowest would found a group without itself, so it names itself instead of the last.
   const voters = founders.includes(view.self) ? founders : [...founders.slice(0, -1), view.self];
@@ -79,12 +82,15 @@ export interface ProvisionalView {
  * Should a provisional store be set aside? Nothing was ever promised by an incarnation that is not open, so giving it up loses
  * nothing; giving it up too eagerly merely founds again.
  *
+ * - A majority of its voters is bound elsewhere, or has other stores: it will never have a leader. If it has one, one such voter is
+ *   enough: it will never open.
  * - A leader dissolves its incarnation when it meets the leader of a better one: open, or held by more voters, or of the lower id.
  * - It also does when its patience is over (it could not open in all that time) although enough members are in sight to found anew or
  *   somebody else's incarnation is open.
  * - Anybody else gives up without a leader, when its patience is over, for the same reasons.
  */
 export function shouldSetAside(view: ProvisionalView): boolean {
+  if (isLost(view)) return true;
   if (view.isLeader && view.others.some((other) => isBetter(other, view))) return true;
   if (!view.isPatienceOver) return false;
   if (view.hasLeader && !view.isLeader) return false;
@@ -97,6 +103,16 @@ export function shouldSetAside(view: ProvisionalView): boolean {
   if (elsewhere) return true;
   const eligible = view.others.filter(({ status }) => status.isEligible && !status.isOpen);
   return eligible.length + 1 >= view.expect && !holdAll(view);
+}
+
+/** A store never leaves one incarnation for another, and a peer never gets its store back. */
+function isLost({ incarnation, voters, others, isLeader }: ProvisionalView): boolean {
+  const gone = others.filter(({ peer, status }) => {
+    if (!voters.some((voter) => peerOf(voter) === peer)) return false;
+    if (!voters.includes(memberId(peer, status.storeId))) return true;
+    return status.incarnation !== undefined && status.incarnation !== incarnation;
+  });
+  return isLeader ? gone.length > 0 : gone.length * 2 >= voters.length;
 }
 
 /** Does this one lead an incarnation to which ours gives way? */
