@@ -78,7 +78,8 @@ function checkAddress(option: string, address: unknown): { readonly host: string
 /** One string may hold several, with commas; empty parts are dropped, so an empty environment variable is no option. */
 function listOf(option: string, value: OneOrMore<string> | undefined): string[] {
   if (value === undefined) return [];
-  const texts: readonly unknown[] = typeof value === "string" ? value.split(",") : value;
+  const texts: readonly unknown[] =
+    typeof value === "string" ? value.split(",") : Array.isArray(value) ? value : [value];
   return texts.flatMap((text) => {
     if (typeof text !== "string") throw badOption(option, "must be a text or a list of texts");
     return text.trim() === "" ? [] : [text.trim()];

@@ -207,7 +207,7 @@ function factorOf({ leadership }: RoleOptions): number {
 /** @throws `bad-option` */
 export function secretsOf(secret: OneOrMore<string> | undefined): readonly Secret[] {
   if (secret === undefined) return [];
-  const texts: readonly unknown[] = typeof secret === "string" ? [secret] : secret;
+  const texts: readonly unknown[] = Array.isArray(secret) ? secret : [secret];
   if (texts.length === 0) throw badOption("secret", "is an empty list");
   return texts.map((text) => {
     if (typeof text !== "string" || [...text].length < LIMITS.secretCharactersMin) {
