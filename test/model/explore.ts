@@ -1,4 +1,5 @@
-import { initialState, keyOf, type Setting, type State, stepsFrom, type Violation } from "./formation.ts";
+import { stepsFrom } from "./formation.ts";
+import { initialState, keyOf, type Setting, type State, type Violation } from "./state.ts";
 
 export interface Exploration {
   readonly states: number;

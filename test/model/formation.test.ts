@@ -1,7 +1,7 @@
 import { equal, notEqual, ok } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Exploration, explore } from "./explore.ts";
-import { ALL_RULES, type Rules, type Setting, type Violation } from "./formation.ts";
+import { ALL_RULES, type Rules, type Setting, type Violation } from "./state.ts";
 
 const ALL: readonly Violation[] = ["two incarnations acknowledged", "set aside with a command", "bound twice"];
 

@@ -1,7 +1,7 @@
 import { decideFounding, type Seen, shouldSetAside } from "../../src/groups/founding.ts";
 import { type MemberStatus, memberId } from "../../src/groups/status.ts";
 import { incarnation as incarnationId, peer, statusOf, store as storeId } from "../groups/kit.ts";
-import { historyOf, type Incarnation, isOpen, type Life, type Node, type State, type Voter } from "./formation.ts";
+import { historyOf, type Incarnation, isOpen, type Life, type Node, type State, type Voter } from "./state.ts";
 
 /** What a store was, as others may have heard of it. */
 export interface History {
