@@ -1,6 +1,7 @@
 import { type GroupState, MosaikError, mosaikError, Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { UniqueId } from "../identity/index.ts";
+import type { MemberId } from "../raft/index.ts";
 import type { Storage, StorageFactory } from "../storage/index.ts";
 import type { Bond } from "./bond.ts";
 import { Bonds, type BondsOptions } from "./bonds.ts";
@@ -203,11 +204,11 @@ export class Member {
   /** Hands leadership over. Resolves when we no longer lead, at the latest after a second. */
   async handOver(): Promise<void> {
     const voter = this.#life?.voter;
-    if (voter?.isLeader !== true || voter.raft.voters.length < 2) return;
-    voter.enqueue({ type: "transfer" });
+    if (voter?.handOver(this.#isThere) !== true) return;
+    const mayHandOver = (): boolean => voter.isLeader && voter.raft.voters.some(this.#isThere);
     const timeout = new AbortController();
     const timer = this.#scope.after(HANDOVER_TIMEOUT_MS, () => timeout.abort());
-    await this.conditions.until(() => (voter.isLeader ? undefined : true), timeout.signal).catch(() => undefined);
+    await this.conditions.until(() => (mayHandOver() ? undefined : true), timeout.signal).catch(() => undefined);
     timer.cancel();
   }
 
@@ -232,6 +233,8 @@ export class Member {
 
   #begin(life: Life): void {
     this.#life = life;
+    // First who we are: what we ask for next is asked in its name.
+    this.#tellStatus();
     for (const bond of this.bonds.all) life.onBondUp(bond);
     this.#onChange();
   }
@@ -321,6 +324,8 @@ export class Member {
     for (const bond of this.bonds.all) bond.send({ type: "status", status });
   }
 
+  readonly #isThere = (member: MemberId): boolean => this.bonds.get(peerOf(member))?.member === member;
+
   #seesQuorum(): boolean {
     const voters = this.#life?.voters ?? [];
     const seen = voters.filter(
@@ -345,7 +350,7 @@ export class Member {
     this.proposer.fail(failed("unknown"), this.#machineFailure);
     this.reads.close(this.#machineFailure);
     this.conditions.close(this.#machineFailure);
-    this.#life?.voter?.enqueue({ type: "transfer" });
+    this.#life?.voter?.handOver(this.#isThere);
   }
 
   #onStorageFailure(cause: unknown): void {

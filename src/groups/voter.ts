@@ -132,6 +132,16 @@ export class Voter {
     this.enqueue({ type: "campaign", electionTicks: this.#drawElectionTicks() });
   }
 
+  /** To the follower that has most of the log, of those that are there; one that is gone would be waited for in vain. False: there is none. */
+  handOver(isThere: (member: MemberId) => boolean): boolean {
+    const followers = this.raft.status().progress.filter(({ member }) => isThere(member));
+    const [first, ...others] = followers;
+    if (first === undefined || !this.isLeader) return false;
+    const best = others.reduce((a, b) => (b.match > a.match ? b : a), first);
+    this.enqueue({ type: "transfer", to: best.member });
+    return true;
+  }
+
   onLinkClosed(peer: MemberId): void {
     const campaignTicks = this.#env.random.below(ticks(LINK_CLOSED_CAMPAIGN_MS) + 1);
     this.enqueue({ type: "link-closed", peer, campaignTicks });

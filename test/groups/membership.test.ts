@@ -263,6 +263,23 @@ scenario("observers that come first wait for founders", async (nodes) => {
   await nodes.within(3_000, observer.when.online());
 });
 
+scenario("who joins an open group is in it at once, not after a timeout", async (nodes) => {
+  await nodes.online(["ada", "bob", "cyd"]);
+  const [dan] = (await nodes.join(["dan"], { expect: 3 })) as [Counters];
+  await nodes.within(400, dan.when.online());
+});
+
+scenario("a leader hands over when it closes; one whose fellows are gone does not wait for them", async (nodes) => {
+  const groups = await nodes.online(["ada", "bob", "cyd"]);
+  for (const limitMs of [100, 100, 100]) {
+    const leader = groups.find(({ isLeader }) => isLeader) ?? groups.find(({ state }) => state !== "closed");
+    const rest = groups.filter((group) => group !== leader && group.state !== "closed");
+    const changed = rest.length === 2 ? Promise.all(rest.map((group) => group.when.leaderChanged())) : undefined;
+    await nodes.within(limitMs, leader?.close() ?? Promise.reject(new Error("nobody is left")), "the close");
+    if (changed !== undefined) await nodes.within(limitMs, changed, "the new leader");
+  }
+});
+
 scenario("more founders than expected: one group, the others follow", async (nodes) => {
   const groups = await nodes.join(["ada", "bob", "cyd", "dan", "eve"], { expect: 3 });
   await nodes.within(5_000, Promise.all(groups.map((group) => group.when.online())));
