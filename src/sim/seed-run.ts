@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { runCore } from "./core/index.ts";
 import { runNodes } from "./node-run.ts";
 import type { RunReport } from "./report.ts";
@@ -40,7 +40,7 @@ export const runSeedNodes: SeedRunner = async (seed, keepTrace) => {
   return { ...(await runNodes(seed, { keepTrace })), core: undefined };
 };
 
-function runCoreAlone(seed: number, keepTrace: boolean, hash: Hash): SeedReport {
+function runCoreAlone(seed: number, keepTrace: boolean, hash: ReturnType<typeof createHash>): SeedReport {
   const trace: string[] = [];
   const core = runCore({
     seed,
