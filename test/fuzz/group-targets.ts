@@ -1,0 +1,180 @@
+import {
+  decodeCommands,
+  decodeGenesis,
+  decodeSession,
+  encodeCommands,
+  encodeGenesis,
+  encodeSession,
+} from "../../src/groups/entries.ts";
+import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello } from "../../src/groups/frames.ts";
+import { defineMachine } from "../../src/groups/index.ts";
+import { runtimeOf } from "../../src/groups/machine/index.ts";
+import { readEntries, readMessage, writeEntries, writeMessage } from "../../src/groups/raft-codec.ts";
+import { type MemberStatus, memberId } from "../../src/groups/status.ts";
+import type { PeerId } from "../../src/identity/index.ts";
+import type { Entry, LogPosition, MemberId, Message } from "../../src/raft/index.ts";
+import type { IncarnationId, StoreId } from "../../src/storage/index.ts";
+import { ByteReader, ByteWriter } from "../../src/wire/index.ts";
+import type { Chance } from "./chance.ts";
+import { id, type Target, text } from "./target.ts";
+
+const Machine = defineMachine("fuzzed", { state: () => ({}), commands: { put: () => 1, drop: () => 2 } });
+const runtime = runtimeOf(Machine);
+const writer = new ByteWriter();
+
+export const groupTargets: readonly Target[] = [
+  {
+    name: "bond-hello",
+    make: (chance) =>
+      encodeHello({
+        group: id(chance),
+        proof: chance.bytes(chance.pick([0, 32])),
+        machine: { name: text(chance, 40), version: chance.number(), codec: "msgpack/1" },
+        status: status(chance),
+      }),
+    decode: decodeHello,
+  },
+  {
+    name: "bond-frame",
+    make: (chance) => {
+      const { kind, payload } = encodeFrame(frame(chance));
+      return Uint8Array.of(kind, ...payload);
+    },
+    decode: (bytes) => decodeFrame(bytes[0] ?? 0, bytes.subarray(1)),
+  },
+  {
+    name: "genesis",
+    make: (chance) =>
+      encodeGenesis({ incarnation: incarnation(chance), timeMs: chance.number(), voters: members(chance) }),
+    decode: decodeGenesis,
+  },
+  { name: "session", make: (chance) => encodeSession(sessionKey(chance)), decode: decodeSession },
+  {
+    name: "commands",
+    make: (chance) =>
+      encodeCommands({
+        session: chance.number(),
+        number: chance.number(),
+        timeMs: chance.number(),
+        commands: commands(chance),
+      }),
+    decode: decodeCommands,
+  },
+  {
+    name: "command",
+    make: (chance) => runtime.encodeCommand({ [chance.pick(["put", "drop"])]: text(chance, 20) }),
+    decode: (bytes) => runtime.decodeCommand(bytes),
+  },
+  {
+    name: "raft-message",
+    make: (chance) => {
+      writeMessage(writer, message(chance));
+      return writer.finish();
+    },
+    decode: (bytes) => readMessage(new ByteReader(bytes)),
+  },
+  {
+    name: "raft-entries",
+    make: (chance) => {
+      writeEntries(writer, entries(chance, { index: 0, term: 0 }));
+      return writer.finish();
+    },
+    decode: (bytes) => readEntries(new ByteReader(bytes), { index: 7, term: 2 }),
+  },
+];
+
+function frame(chance: Chance): BondFrame {
+  const from = position(chance);
+  const makers: readonly (() => BondFrame)[] = [
+    () => ({ type: "status", status: status(chance) }),
+    () => ({ type: "genesis", entry: { index: 1, term: 1, kind: 1, data: chance.bytes(chance.size(200)) } }),
+    () => ({ type: "raft", binding: chance.bytes(8), messages: chance.list(6, () => message(chance)) }),
+    () => ({ type: "open-session", key: sessionKey(chance) }),
+    () => ({
+      type: "commands",
+      session: chance.number(),
+      batches: chance.list(4, () => ({ number: chance.number(), commands: commands(chance) })),
+    }),
+    () => ({ type: "commands-refused", session: chance.number(), expected: chance.number() }),
+    () => ({ type: "read", request: chance.number() }),
+    () => ({ type: "read-reply", request: chance.number(), index: chance.isOneIn(2) ? chance.number() : undefined }),
+    () => ({ type: "fetch", incarnation: incarnation(chance), after: from }),
+    () => ({
+      type: "entries",
+      incarnation: incarnation(chance),
+      prev: from,
+      entries: entries(chance, from),
+      commit: chance.number(),
+    }),
+    () => ({ type: "dissolve", incarnation: incarnation(chance) }),
+  ];
+  return chance.pick(makers)();
+}
+
+function message(chance: Chance): Message {
+  const term = chance.number();
+  const prev = position(chance);
+  const makers: readonly (() => Message)[] = [
+    () => ({ type: "pre-vote", term, last: prev }),
+    () => ({ type: "vote", term, last: prev, isTransfer: chance.isOneIn(2) }),
+    () => ({ type: "pre-vote-reply", term, granted: chance.isOneIn(2) }),
+    () => ({ type: "vote-reply", term, granted: chance.isOneIn(2) }),
+    () => ({
+      type: "append",
+      term,
+      prev,
+      commit: chance.number(),
+      round: chance.number(),
+      entries: entries(chance, prev),
+    }),
+    () => ({ type: "append-reply", term, round: chance.number(), index: chance.number(), conflict: prev }),
+    () => ({ type: "append-reply", term, round: chance.number(), index: chance.number(), conflict: undefined }),
+    () => ({ type: "timeout-now", term }),
+  ];
+  return chance.pick(makers)();
+}
+
+function status(chance: Chance): MemberStatus {
+  const isFree = chance.isOneIn(3);
+  return {
+    storeId: id(chance) as StoreId,
+    incarnation: isFree ? undefined : incarnation(chance),
+    role: isFree ? "free" : chance.pick(["voter", "reader"]),
+    isOpen: chance.isOneIn(2),
+    isEligible: chance.isOneIn(2),
+    isServing: chance.isOneIn(2),
+    term: chance.number(),
+    leader: chance.isOneIn(2) ? (id(chance) as PeerId) : undefined,
+    position: chance.number(),
+  };
+}
+
+function entries(chance: Chance, prev: LogPosition): Entry[] {
+  let { index, term } = prev;
+  return chance.list(6, () => {
+    term += chance.below(2);
+    index++;
+    return { index, term, kind: chance.below(5), data: chance.bytes(chance.size(60)) };
+  });
+}
+
+function position(chance: Chance): LogPosition {
+  return { index: chance.below(2 ** chance.below(50)), term: chance.below(2 ** chance.below(50)) };
+}
+
+function members(chance: Chance): MemberId[] {
+  const peers = new Set(Array.from({ length: 1 + chance.below(4) }, () => id(chance) as PeerId));
+  return [...peers].map((peer) => memberId(peer, id(chance) as StoreId));
+}
+
+function commands(chance: Chance): Uint8Array[] {
+  return [chance.bytes(chance.size(40)), ...chance.list(5, () => chance.bytes(chance.size(40)))];
+}
+
+function incarnation(chance: Chance): IncarnationId {
+  return id(chance) as IncarnationId;
+}
+
+function sessionKey(chance: Chance): string {
+  return Buffer.from(chance.bytes(16)).toString("hex");
+}
