@@ -36,6 +36,26 @@ export interface CommandBatch {
 
 const writer = new ByteWriter(1024);
 
+const ARENA_BYTES = 16 * 1024;
+let arena = new ArrayBuffer(ARENA_BYTES);
+let arenaUsed = 0;
+
+/**
+ * A copy of an entry's data, to be kept in the log. Many share one buffer: a typed array with a buffer of its own costs more than the small
+ * commands that it holds. Entries live and die about together, so none keeps much alive that is not kept anyway.
+ */
+export function keepEntryData(data: Uint8Array): Uint8Array {
+  if (data.length > ARENA_BYTES / 4) return data.slice();
+  if (data.length > ARENA_BYTES - arenaUsed) {
+    arena = new ArrayBuffer(ARENA_BYTES);
+    arenaUsed = 0;
+  }
+  const kept = new Uint8Array(arena, arenaUsed, data.length);
+  kept.set(data);
+  arenaUsed += data.length;
+  return kept;
+}
+
 export function encodeGenesis(genesis: Genesis): Uint8Array {
   writer.u8(FORMAT).id(genesis.incarnation).varint(genesis.timeMs).varint(genesis.voters.length);
   for (const voter of genesis.voters) writer.id(peerOf(voter)).id(storeOf(voter));
@@ -81,7 +101,9 @@ export function decodeSession(bytes: Uint8Array): string {
 export function encodeCommands(batch: CommandBatch): Uint8Array {
   writer.u8(FORMAT).varint(batch.session).varint(batch.number).varint(batch.timeMs).varint(batch.commands.length);
   for (const command of batch.commands) writer.bytes(command);
-  return writer.finish();
+  const data = keepEntryData(writer.view());
+  writer.reset();
+  return data;
 }
 
 /** The commands are views of `bytes`. @throws DecodeError */

@@ -151,26 +151,29 @@ export class ByteWriter {
  * @throws DecodeError from every method
  */
 export class ByteReader {
-  readonly #buffer: Buffer;
+  readonly #bytes: Uint8Array;
+  /** The same bytes, made for texts and ids alone: most messages have none, and a `Buffer` costs more than reading them. */
+  #buffer: Buffer | undefined;
   #position = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#bytes = bytes;
   }
 
   get remaining(): number {
-    return this.#buffer.length - this.#position;
+    return this.#bytes.length - this.#position;
   }
 
   u8(): number {
-    const value = this.#buffer[this.#position];
+    const value = this.#bytes[this.#position];
     if (value === undefined) throw new DecodeError("the message ends early");
     this.#position += 1;
     return value;
   }
 
   u32(): number {
-    return this.#buffer.readUInt32BE(this.#take(4));
+    const start = this.#take(4);
+    return this.#asBuffer().readUInt32BE(start);
   }
 
   bool(): boolean {
@@ -206,18 +209,19 @@ export class ByteReader {
   text(bytesMax: number): string {
     const length = this.varint(bytesMax);
     const start = this.#take(length);
-    if (!isUtf8(this.#buffer.subarray(start, start + length))) throw new DecodeError("text that is not UTF-8");
-    return this.#buffer.toString("utf8", start, start + length);
+    const buffer = this.#asBuffer();
+    if (!isUtf8(buffer.subarray(start, start + length))) throw new DecodeError("text that is not UTF-8");
+    return buffer.toString("utf8", start, start + length);
   }
 
   id(): UniqueId {
     const start = this.#take(ID_BYTES);
-    return this.#buffer.toString("hex", start, start + ID_BYTES) as UniqueId;
+    return this.#asBuffer().toString("hex", start, start + ID_BYTES) as UniqueId;
   }
 
   fixed(length: number): Uint8Array {
     const start = this.#take(length);
-    return new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset + start, length);
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + start, length);
   }
 
   /** All that is left. */
@@ -232,9 +236,14 @@ export class ByteReader {
 
   #take(length: number): number {
     const start = this.#position;
-    if (length > this.#buffer.length - start) throw new DecodeError("the message ends early");
+    if (length > this.#bytes.length - start) throw new DecodeError("the message ends early");
     this.#position = start + length;
     return start;
+  }
+
+  #asBuffer(): Buffer {
+    this.#buffer ??= Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
+    return this.#buffer;
   }
 
   #longVarint(low: number): number {
