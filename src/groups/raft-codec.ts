@@ -3,8 +3,6 @@ import type { AppendReply, AppendRequest, Entry, LogPosition, Message } from "..
 import { type ByteReader, type ByteWriter, DecodeError } from "../wire/index.ts";
 import { keepEntryData } from "./entries.ts";
 
-/** Nobody gets there by elections. Above it there is room to count on, so that no peer's term is one that we cannot follow. */
-const TERM_MAX = 2 ** 48;
 const TYPES = ["pre-vote", "pre-vote-reply", "vote", "vote-reply", "append", "append-reply", "timeout-now"] as const;
 const TYPE_NUMBER = new Map<Message["type"], number>(TYPES.map((type, number) => [type, number]));
 
@@ -41,7 +39,7 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
 /** @throws DecodeError */
 export function readMessage(reader: ByteReader): Message {
   const type = TYPES[reader.u8()];
-  const term = reader.varint(TERM_MAX);
+  const term = reader.varint();
   switch (type) {
     case "pre-vote":
       return { type, term, last: readPosition(reader) };
@@ -94,7 +92,7 @@ export function readEntries(reader: ByteReader, prev: LogPosition): Entry[] {
   const entries: Entry[] = [];
   let lowest = prev.term;
   for (let i = 0; i < count; i++) {
-    const term = reader.varint(TERM_MAX);
+    const term = reader.varint();
     if (term < lowest) throw new DecodeError("terms that go back");
     lowest = term;
     entries.push({
@@ -112,5 +110,5 @@ export function writePosition(writer: ByteWriter, position: LogPosition): void {
 }
 
 export function readPosition(reader: ByteReader): LogPosition {
-  return { index: reader.varint(), term: reader.varint(TERM_MAX) };
+  return { index: reader.varint(), term: reader.varint() };
 }
