@@ -58,7 +58,9 @@ export function decideFounding(view: FoundingView): FoundingStep {
     return { type: "found", voters: [self], afterDelays: 1 + rankOf(view.self, free) };
   }
   if (free.length < view.expect) return { type: "wait" };
-  const rank = rankOf(view.self, free) + view.untried.filter((peer) => peer < view.self.peer).length;
+  // A lower one that is bound already may be about to name us: it keeps its place.
+  const eligible = [view.self, ...view.others.filter(({ status }) => status.isEligible)];
+  const rank = rankOf(view.self, eligible) + view.untried.filter((peer) => peer < view.self.peer).length;
   const founders = free.slice(0, view.expect);
   // A founder votes. One that is not among the lowest would found a group without itself, so it names itself instead of the last.
   const voters = founders.includes(view.self) ? founders : [...founders.slice(0, -1), view.self];
