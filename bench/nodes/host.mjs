@@ -3,9 +3,9 @@ const parts = [];
 
 process.on("message", async ({ id, type, args }) => {
   try {
-    process.send({ id, result: await (type === "make" ? make(...args) : call(...args)) });
+    answer({ id, result: await (type === "make" ? make(...args) : call(...args)) });
   } catch (error) {
-    if (process.connected) process.send({ id, error: error?.stack ?? String(error) });
+    answer({ id, error: error?.stack ?? String(error) });
   }
 });
 // Through `exit`, so that a CPU profile is written.
@@ -20,4 +20,9 @@ async function make(module, name, options) {
 
 function call(part, method, args) {
   return parts[part][method](...args);
+}
+
+/** Whoever asked may be gone: then nobody waits for it. */
+function answer(reply) {
+  if (process.connected) process.send(reply, () => {});
 }
