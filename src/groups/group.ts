@@ -129,7 +129,11 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#release().then(() => this.#resolveClosed(undefined));
+    if (this.#closing === undefined) {
+      this.#closing = this.#release().then(() => this.#resolveClosed(undefined));
+      // What waits on this handle ends, even if others keep the member.
+      this.#driver.conditions.notify();
+    }
     return this.#closing;
   }
 
@@ -164,8 +168,14 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     }
   }
 
-  #until<T>(probe: () => T | undefined, signal?: AbortSignal): Promise<T> {
-    return this.#driver.conditions.until(probe, signal);
+  async #until<T>(probe: () => T | undefined, signal?: AbortSignal): Promise<T> {
+    const found = await this.#driver.conditions.until(() => {
+      if (this.#closing !== undefined) return { type: "closed" } as const;
+      const value = probe();
+      return value === undefined ? undefined : ({ type: "value", value } as const);
+    }, signal);
+    if (found.type === "value") return found.value;
+    throw mosaikError("closed", "this handle is closed");
   }
 
   #conditions(): GroupWhen {
