@@ -105,6 +105,11 @@ export class Bonds {
 
   /** The link that `accept` agreed to is up. */
   onLink(link: Link): void {
+    if (this.#isClosed) {
+      link.start({ onFrame: () => {}, onClose: () => {} });
+      void link.close(CLOSE.gracefulShutdown, "left");
+      return;
+    }
     this.#adopt(link, decodeHello(link.remotePayload));
   }
 
@@ -212,6 +217,8 @@ export class Bonds {
   ): { refuse: number; reason: string } | undefined {
     if (this.#isClosed || hello.group !== this.#o.group)
       return { refuse: CLOSE.groupNotFound, reason: "not in this group" };
+    if (!this.#bonds.has(peer) && this.#bonds.size >= LIMITS.bondsMax)
+      return { refuse: CLOSE.overloaded, reason: "too many members" };
     if (peer === this.#o.selfId) return { refuse: CLOSE.groupNotAllowed, reason: "the same peer" };
     if (!this.#isProven(peer, hello.proof, stream, label)) {
       this.#report(peer, CLOSE.groupInvalidProof, "wrong or missing secret");
