@@ -179,6 +179,14 @@ describe("a replica", () => {
     equal(bench.batches.length, 1);
   });
 
+  it("an entry of a later version halts it: what it means is not known here", () => {
+    const later: Entry = { index: 4, term: 2, kind: 77, data: Uint8Array.of(1) };
+    const bench = new Bench().apply(genesis, open(2), session(3), later, adds(5, 3, 1, [1]), { ...later, index: 6 });
+    equal(bench.failures.length, 1);
+    equal(bench.replica.position, 0);
+    equal(bench.replica.index, 6);
+  });
+
   it("a halted one keeps sessions and clock, since its member may lead", () => {
     const bench = new Bench().apply(genesis, open(2), session(3), adds(4, 3, 1, [666]), adds(5, 3, 2, [5], 9_000));
     equal(bench.replica.sessions.lastOf(3), 2);

@@ -1,6 +1,6 @@
 import type { UniqueId } from "../identity/index.ts";
 import { hashBytes } from "../identity/index.ts";
-import type { Entry, Index } from "../raft/index.ts";
+import { ENTRY_NOOP, type Entry, type Index } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import {
   decodeCommands,
@@ -122,6 +122,11 @@ export class Replica {
       case ENTRY_COMMANDS:
         this.#applyCommands(entry);
         break;
+      case ENTRY_NOOP:
+        break;
+      default:
+        // Of a later version: whatever it means, our state would not be that of the others.
+        if (this.#failure === undefined) this.#fail("?", new Error(`an entry of unknown kind ${entry.kind}`));
     }
   }
 
