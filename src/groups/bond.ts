@@ -1,8 +1,9 @@
+import { LIMITS } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { hashBytes } from "../identity/index.ts";
 import type { Envelope, MemberId } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
-import type { Link, LinkClose } from "../wire/index.ts";
+import { DecodeError, type Link, type LinkClose } from "../wire/index.ts";
 import { type BondFrame, decodeFrame, encodeFrame } from "./frames.ts";
 import { type MemberStatus, memberId } from "./status.ts";
 
@@ -20,6 +21,8 @@ export class Bond {
   readonly sinceUs: number;
   #status: MemberStatus;
   #isOpen = true;
+  #news = "";
+  #sessionKey: string | undefined;
 
   constructor(link: Link, status: MemberStatus, sinceUs: number) {
     this.peer = link.remoteId;
@@ -35,6 +38,10 @@ export class Bond {
   /** The peer, with the store that it has now. */
   get member(): MemberId {
     return memberId(this.peer, this.#status.storeId);
+  }
+  /** Much of what we sent has not left yet. */
+  get isSlow(): boolean {
+    return this.link.queuedBytes >= LIMITS.linkHighWaterBytes;
   }
   get isOpen(): boolean {
     return this.#isOpen;
@@ -54,6 +61,20 @@ export class Bond {
         handlers.onClose(this, close);
       },
     });
+  }
+
+  /** True once for each store and incarnation that the peer tells of. */
+  isNews(): boolean {
+    const news = `${this.#status.storeId}/${this.#status.incarnation}`;
+    if (news === this.#news) return false;
+    this.#news = news;
+    return true;
+  }
+
+  /** A member has one session as long as it lives, and sessions stay in the log. @throws DecodeError for another */
+  checkSession(key: string): void {
+    this.#sessionKey ??= key;
+    if (key !== this.#sessionKey) throw new DecodeError("a second session over one bond");
   }
 
   /** False: the peer is slow. */

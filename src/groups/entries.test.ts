@@ -7,6 +7,7 @@ import {
   arbitraryMember,
   arbitraryNumber,
   arbitrarySessionKey,
+  arbitraryTimeMs,
   decodesOrRefuses,
   incarnation,
   mutationsOf,
@@ -35,7 +36,7 @@ import { memberId } from "./status.ts";
 
 const genesis = record({
   incarnation: arbitraryIncarnation,
-  timeMs: arbitraryNumber,
+  timeMs: arbitraryTimeMs,
   voters: fc.uniqueArray(arbitraryMember, {
     minLength: 1,
     maxLength: LIMITS.votersMax,
@@ -45,7 +46,7 @@ const genesis = record({
 const batch = record({
   session: arbitraryNumber,
   number: arbitraryNumber,
-  timeMs: arbitraryNumber,
+  timeMs: arbitraryTimeMs,
   commands: arbitraryCommands,
 });
 

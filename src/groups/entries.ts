@@ -14,6 +14,8 @@ export const ENTRY_COMMANDS = 4;
 
 const FORMAT = 1;
 const SESSION_KEY_BYTES = 16;
+/** The last time that a `Date` can hold: far from where the group's clock, which only goes on, could not count. */
+const TIME_MS_MAX = 8_640_000_000_000_000;
 
 /** Entry 1 of every log: who the group is, for this life of it. */
 export interface Genesis {
@@ -66,7 +68,7 @@ export function encodeGenesis(genesis: Genesis): Uint8Array {
 export function decodeGenesis(bytes: Uint8Array): Genesis {
   const reader = open(bytes);
   const incarnation = reader.id() as IncarnationId;
-  const timeMs = reader.varint();
+  const timeMs = reader.varint(TIME_MS_MAX);
   const count = reader.count(LIMITS.votersMax, 64);
   const voters: MemberId[] = [];
   for (let i = 0; i < count; i++) voters.push(memberId(reader.id() as PeerId, reader.id() as StoreId));
@@ -111,15 +113,15 @@ export function decodeCommands(bytes: Uint8Array): CommandBatch {
   const reader = open(bytes);
   const session = reader.varint();
   const number = reader.varint();
-  const timeMs = reader.varint();
+  const timeMs = reader.varint(TIME_MS_MAX);
   const commands = decodeCommandList(reader);
   reader.end();
   return { session, number, timeMs, commands };
 }
 
 /** Shared with the frame that carries commands to the leader. */
-export function decodeCommandList(reader: ByteReader): Uint8Array[] {
-  const count = reader.count(LIMITS.batchCommandsMax);
+export function decodeCommandList(reader: ByteReader, commandsMax: number = LIMITS.batchCommandsMax): Uint8Array[] {
+  const count = reader.count(Math.min(commandsMax, LIMITS.batchCommandsMax));
   if (count === 0) throw new DecodeError("a batch without commands");
   const commands: Uint8Array[] = [];
   for (let i = 0; i < count; i++) commands.push(reader.bytes(LIMITS.commandBytesMax));

@@ -1,6 +1,6 @@
 import { assert, type Env, LIMITS, type Scope, type Timer } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
-import type { Entry, Index, LogPosition } from "../raft/index.ts";
+import type { Entry, Index, LogPosition, Raft } from "../raft/index.ts";
 import type { IncarnationId, Storage } from "../storage/index.ts";
 import type { Bond } from "./bond.ts";
 import type { BondFrame } from "./frames.ts";
@@ -15,6 +15,18 @@ export interface CommittedLog {
   termAt(index: Index): number | undefined;
   /** Entries after `after`, up to the commit index, at least one, about `bytesMax`. */
   read(after: Index, bytesMax: number): readonly Entry[];
+}
+
+/** A voter's own. */
+export function committedLogOf(raft: Raft): CommittedLog {
+  return {
+    commit: raft.commit,
+    termAt: (index) => (index === 0 ? 0 : raft.entry(index)?.term),
+    read: (after, bytesMax) => {
+      const upTo = Math.min(raft.commit, after + LIMITS.appendEntriesMax);
+      return raft.entriesFrom(after + 1, upTo, bytesMax);
+    },
+  };
 }
 
 /** Answers members that follow without a vote: what is committed, as soon as it is. One question of each is open at a time. */
@@ -36,6 +48,12 @@ export class FollowServer {
     this.#waiting.delete(bond);
   }
 
+  /** It reads again. */
+  onDrain(bond: Bond, incarnation: IncarnationId): void {
+    const after = this.#waiting.get(bond);
+    if (after !== undefined) this.#answer(bond, incarnation, after);
+  }
+
   /** The commit index grew. */
   onCommit(incarnation: IncarnationId): void {
     for (const [bond, after] of [...this.#waiting]) this.#answer(bond, incarnation, after);
@@ -43,7 +61,8 @@ export class FollowServer {
 
   #answer(bond: Bond, incarnation: IncarnationId, after: LogPosition): void {
     const log = this.#log();
-    if (log === undefined || log.commit <= after.index) return;
+    // Who does not read what it asked for gets no more of it until it does.
+    if (log === undefined || log.commit <= after.index || bond.isSlow) return;
     // A place that is not in our log: not of this history, whatever it claims. Silence sends it elsewhere.
     if (log.termAt(after.index) !== after.term) return;
     this.#waiting.delete(bond);

@@ -182,6 +182,21 @@ describe("frames of a bond", () => {
     throws(() => decodeFrame(FRAME.genesis, Uint8Array.of(...huge)), DecodeError);
   });
 
+  it("more commands than a frame may hold are refused, though their bytes fit", () => {
+    const many = Array.from({ length: LIMITS.batchCommandsMax }, () => new Uint8Array(0));
+    const frameOf = (count: number): BondFrame => ({
+      type: "commands",
+      session: 1,
+      batches: Array.from({ length: count }, (_, i) => ({ number: i + 1, commands: many })),
+    });
+    const decode = (value: BondFrame): BondFrame | undefined => {
+      const { kind, payload } = encodeFrame(value);
+      return decodeFrame(kind, payload);
+    };
+    deepEqual(decode(frameOf(2)), frameOf(2));
+    throws(() => decode(frameOf(3)), DecodeError);
+  });
+
   it("free or bound, not both", () => {
     for (const wrong of [
       statusOf({ role: "free", incarnation: incarnation("x") }),

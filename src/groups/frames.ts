@@ -22,6 +22,9 @@ export const FRAME = {
   dissolve: 26,
 } as const;
 
+/** Commands in one frame: each costs much more than its bytes once it is decoded. Room for the largest batch, and as much before it. */
+export const FRAME_COMMANDS_MAX = 2 * LIMITS.batchCommandsMax;
+
 const HELLO_FORMAT = 1;
 const PROOF_BYTES = 32;
 const BINDING_BYTES = 8;
@@ -195,7 +198,12 @@ function readCommands(reader: ByteReader): BondFrame {
   const session = reader.varint();
   const count = reader.count(LIMITS.windowEntriesMax, 3);
   const batches: NumberedBatch[] = [];
-  for (let i = 0; i < count; i++) batches.push({ number: reader.varint(), commands: decodeCommandList(reader) });
+  let left = FRAME_COMMANDS_MAX;
+  for (let i = 0; i < count; i++) {
+    const batch = { number: reader.varint(), commands: decodeCommandList(reader, left) };
+    left -= batch.commands.length;
+    batches.push(batch);
+  }
   return { type: "commands", session, batches };
 }
 

@@ -1,5 +1,6 @@
 import { LIMITS } from "../env/index.ts";
 import type { Entry, Index, Term } from "../raft/index.ts";
+import { DecodeError } from "../wire/index.ts";
 import {
   decodeCommands,
   decodeGenesis,
@@ -12,6 +13,7 @@ import {
   encodeSession,
 } from "./entries.ts";
 import type { NumberedBatch } from "./frames.ts";
+import type { MachineRuntime } from "./machine/index.ts";
 import type { Replica } from "./replica.ts";
 import { AppendedSessions } from "./sessions.ts";
 import type { Draft } from "./voter.ts";
@@ -165,4 +167,18 @@ export class LeaderTerm {
 function timeOf(entry: Entry): number {
   if (entry.kind === ENTRY_COMMANDS) return decodeCommands(entry.data).timeMs;
   return entry.kind === ENTRY_GENESIS ? decodeGenesis(entry.data).timeMs : 0;
+}
+
+/**
+ * What a peer sends is decoded before it enters the log: garbage there would halt every replica.
+ *
+ * @throws DecodeError also for what a user's codec throws: to us it is the peer's fault, and ends its link alone
+ */
+export function checkBatches(runtime: MachineRuntime, batches: readonly NumberedBatch[]): void {
+  try {
+    for (const { commands } of batches) for (const command of commands) runtime.decodeCommand(command);
+  } catch (cause) {
+    if (cause instanceof DecodeError) throw cause;
+    throw new DecodeError("a command that the machine's codec does not know", { cause });
+  }
 }

@@ -2,19 +2,23 @@ import { type Env, LIMITS, type Logger, type Scope } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import type { Entry, Envelope, HardState, Index, MemberId, Term } from "../raft/index.ts";
 import type { IncarnationId, Storage } from "../storage/index.ts";
+import { DecodeError } from "../wire/index.ts";
 import { Applier } from "./applier.ts";
 import type { Bond } from "./bond.ts";
 import type { Bonds } from "./bonds.ts";
 import { ENTRY_OPEN, votersOf } from "./entries.ts";
-import { type CommittedLog, Follower, FollowServer } from "./follow.ts";
+import { type CommittedLog, committedLogOf, Follower, FollowServer } from "./follow.ts";
 import type { BondFrame } from "./frames.ts";
-import { LeaderTerm } from "./leader.ts";
+import { checkBatches, LeaderTerm } from "./leader.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { GroupProbe, ProbeSource } from "./probe.ts";
 import { ReadServer } from "./reads.ts";
 import { type AppliedBatch, type MachineFailure, Replica } from "./replica.ts";
 import { memberId, peerOf } from "./status.ts";
 import { type Timing, Voter } from "./voter.ts";
+
+/** Elections that a member may have missed. A term near the end of all numbers would leave none for the next one. */
+const TERM_STEP_MAX = 2 ** 20;
 
 /** What a life needs of the member that it belongs to. */
 export interface LifeContext {
@@ -152,6 +156,7 @@ export class Life {
         if (this.voter !== undefined && bond.isBound(frame, this.self, this.incarnation)) this.#onRaft(bond, frame);
         break;
       case "open-session":
+        bond.checkSession(frame.key);
         this.openSession(frame.key);
         break;
       case "commands":
@@ -170,6 +175,7 @@ export class Life {
   }
 
   onBondUp(bond: Bond): void {
+    bond.isNews();
     if (bond.status.incarnation === this.incarnation) this.voter?.enqueue({ type: "link-opened", peer: bond.member });
     this.#follower?.refresh();
   }
@@ -180,10 +186,15 @@ export class Life {
     this.#follower?.refresh();
   }
 
+  onDrain(bond: Bond): void {
+    this.#followServer.onDrain(bond, this.incarnation);
+  }
+
   onStatus(bond: Bond): void {
     this.#follower?.refresh();
-    if (bond.status.incarnation === this.incarnation && this.voter !== undefined) {
-      this.voter.enqueue({ type: "link-opened", peer: bond.member });
+    // Only then: whoever is probed anew is sent again what is on its way.
+    if (bond.isNews() && bond.status.incarnation === this.incarnation) {
+      this.voter?.enqueue({ type: "link-opened", peer: bond.member });
     }
   }
 
@@ -281,6 +292,7 @@ export class Life {
 
   #onRaft(bond: Bond, frame: BondFrame & { type: "raft" }): void {
     for (const message of frame.messages) {
+      if (message.term > this.term + TERM_STEP_MAX) throw new DecodeError("a term that no election led to");
       if (message.type === "append" && (this.#onlineAt?.term ?? 0) < message.term) {
         this.#onlineAt = { term: message.term, index: message.commit };
       }
@@ -289,8 +301,7 @@ export class Life {
   }
 
   #onCommands(bond: Bond, frame: BondFrame & { type: "commands" }): void {
-    // What a peer sends is decoded before it enters the log: garbage there would halt every replica.
-    for (const { commands } of frame.batches) for (const command of commands) this.#c.runtime.decodeCommand(command);
+    checkBatches(this.#c.runtime, frame.batches);
     const expected = this.takeBatches(frame.session, frame.batches);
     if (expected !== undefined) bond.send({ type: "commands-refused", session: frame.session, expected });
   }
@@ -371,16 +382,7 @@ export class Life {
 
   #committedLog(): CommittedLog | undefined {
     if (this.#follower !== undefined) return this.#follower;
-    const raft = this.voter?.raft;
-    if (raft === undefined) return undefined;
-    return {
-      commit: raft.commit,
-      termAt: (index) => (index === 0 ? 0 : raft.entry(index)?.term),
-      read: (after, bytesMax) => {
-        const upTo = Math.min(raft.commit, after + LIMITS.appendEntriesMax);
-        return raft.entriesFrom(after + 1, upTo, bytesMax);
-      },
-    };
+    return this.voter && committedLogOf(this.voter.raft);
   }
 }
 

@@ -92,7 +92,10 @@ export class Member {
       handlers: {
         onOpen: (bond) => this.#onBondUp(bond),
         onFrame: (bond, frame) => this.#onFrame(bond, frame),
-        onDrain: () => this.proposer.pump(),
+        onDrain: (bond) => {
+          this.#life?.onDrain(bond);
+          this.proposer.pump();
+        },
         onClose: (bond) => this.#onBondDown(bond),
         onAttempted: () => this.#founder.evaluate(),
       },
@@ -272,9 +275,11 @@ export class Member {
       case "dissolve":
         return this.#founder.onDissolve(bond, frame.incarnation);
       case "commands-refused":
-        return this.proposer.onRefused(frame.session, frame.expected);
+        if (this.#router.leadsTo(bond)) this.proposer.onRefused(frame.session, frame.expected);
+        return;
       case "read-reply":
-        return this.reads.onReply(frame.request, frame.index);
+        if (this.#router.leadsTo(bond)) this.reads.onReply(frame.request, frame.index);
+        return;
       default:
         this.#life?.onFrame(bond, frame);
     }
@@ -385,8 +390,9 @@ export class Member {
     this.#unsubscribe();
     this.#o.directory.withdrawGroup(this.#o.groupId);
     this.#life?.stop();
-    await this.bonds.close();
+    // First what is under way here, so that no store is bound and no bond made behind our back.
     await this.#scope.close();
+    await this.bonds.close();
     await this.#storage?.close().catch(() => undefined);
     this.#resolveClosed(cause);
   }

@@ -140,9 +140,12 @@ describe("a node's commands on their way", () => {
     for (let i = 0; i < 4; i++) bench.call();
     deepEqual(leader.numbers, [1, 2, 3, 4]);
     bench.proposer.onRefused(SESSION, 3);
+    deepEqual(leader.numbers, [1, 2, 3, 4], "not at once: a leader that is full would ask without end");
+    bench.proposer.pump();
     deepEqual(leader.numbers, [1, 2, 3, 4, 3, 4]);
     bench.proposer.onRefused(SESSION + 1, 1);
     bench.proposer.onRefused(SESSION, 0);
+    bench.proposer.pump();
     deepEqual(leader.numbers, [1, 2, 3, 4, 3, 4], "another session's, and one that is not known there yet");
   });
 
@@ -189,6 +192,22 @@ describe("a node's commands on their way", () => {
       leader.numbers,
       leader.numbers.map((_, i) => i + 1),
     );
+  });
+});
+
+describe("frames", () => {
+  it("hold no more commands than their receiver takes", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 3; i++) {
+      bench.proposer.submit({
+        commands: Array.from({ length: LIMITS.batchCommandsMax }, () => new Uint8Array(1)),
+        values: [],
+        deadlineUs: 1,
+        onApplied: () => {},
+        onFailed: () => {},
+      });
+    }
+    deepEqual(bench.lead().frames, [[1, 2], [3]]);
   });
 });
 

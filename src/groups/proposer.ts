@@ -1,6 +1,6 @@
 import { LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
 import type { Index } from "../raft/index.ts";
-import type { NumberedBatch } from "./frames.ts";
+import { FRAME_COMMANDS_MAX, type NumberedBatch } from "./frames.ts";
 import type { AppliedBatch } from "./replica.ts";
 
 /** Where commands go now: the leader, here or over a bond. */
@@ -128,11 +128,10 @@ export class Proposer {
     if (!operation.isAbandoned) operation.call.onApplied(batch);
   }
 
-  /** The leader lacks a number before those that we sent. */
+  /** The leader lacks a number before those that we sent. What it asks for goes with the next tick: a leader that is full would ask without end. */
   onRefused(session: Index, expected: number): void {
     if (session !== this.#session || expected === 0) return;
     this.#rewind(expected - 1);
-    this.pump();
   }
 
   /** Called every tick: ends what is past its deadline, and sends again what a leader seems to have dropped. */
@@ -184,8 +183,11 @@ export class Proposer {
   #nextFrame(): NumberedBatch[] {
     const batches: NumberedBatch[] = [];
     let bytes = 0;
+    let commands = 0;
     for (const operation of this.#unsent()) {
-      if (batches.length > 0 && bytes + operation.bytes > FRAME_BYTES_MAX) break;
+      commands += operation.call.commands.length;
+      const isFull = bytes + operation.bytes > FRAME_BYTES_MAX || commands > FRAME_COMMANDS_MAX;
+      if (batches.length > 0 && isFull) break;
       if (operation.number === 0) this.#assignNumber(operation);
       batches.push({ number: operation.number, commands: operation.call.commands });
       bytes += operation.bytes + 8;

@@ -1,4 +1,5 @@
 import type { PeerId } from "../identity/index.ts";
+import type { Term } from "../raft/index.ts";
 import type { Bond } from "./bond.ts";
 import type { Life } from "./life.ts";
 import type { Proposer } from "./proposer.ts";
@@ -9,8 +10,9 @@ export class Router {
   readonly #selfId: PeerId;
   readonly #proposer: Proposer;
   readonly #reads: Reads;
-  /** Names the present route. The same leader in another term, or over another bond, is another route: what was sent may be lost. */
-  #route = "";
+  /** The present route. The same leader in another term, or over another bond, is another one: what was sent may be lost. */
+  #to: Life | Bond | undefined;
+  #term: Term = 0;
 
   constructor(selfId: PeerId, proposer: Proposer, reads: Reads) {
     this.#selfId = selfId;
@@ -20,18 +22,24 @@ export class Router {
 
   /** @param bondOf - the bond with a peer, if there is one */
   update(life: Life | undefined, bondOf: (peer: PeerId) => Bond | undefined): void {
-    if (life?.isServing === true) return this.#change(`here/${life.incarnation}/${life.term}`, () => this.#here(life));
+    if (life?.isServing === true) return this.#change(life, life.term, () => this.#here(life));
     const leader = life?.leader;
     const bond = leader === undefined || leader === this.#selfId ? undefined : bondOf(leader);
     if (bond === undefined || !bond.status.isServing || bond.status.incarnation !== life?.incarnation) {
-      return this.#change("", () => this.#nowhere());
+      return this.#change(undefined, 0, () => this.#nowhere());
     }
-    this.#change(`${bond.peer}/${bond.sinceUs}/${bond.status.term}`, () => this.#there(bond));
+    this.#change(bond, bond.status.term, () => this.#there(bond));
   }
 
-  #change(route: string, follow: () => void): void {
-    if (route === this.#route) return;
-    this.#route = route;
+  /** Is this whom we asked? Nobody else's answers count. */
+  leadsTo(bond: Bond): boolean {
+    return bond === this.#to;
+  }
+
+  #change(to: Life | Bond | undefined, term: Term, follow: () => void): void {
+    if (to === this.#to && term === this.#term) return;
+    this.#to = to;
+    this.#term = term;
     follow();
   }
 
@@ -41,7 +49,7 @@ export class Router {
       openSession: (key) => life.openSession(key),
       send: (session, batches) => {
         const expected = life.takeBatches(session, batches);
-        // Not at once: the proposer is in the middle of sending.
+        // Not now: the proposer is in the middle of sending.
         if (expected !== undefined) queueMicrotask(() => this.#proposer.onRefused(session, expected));
         return expected === undefined;
       },

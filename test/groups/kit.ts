@@ -22,6 +22,9 @@ export const arbitraryMember: fc.Arbitrary<MemberId> = fc
   .map(([id, storeId]) => memberId(id, storeId));
 /** What a varint holds. */
 export const arbitraryNumber = fc.oneof(fc.maxSafeNat(), fc.nat(300));
+export const arbitraryTerm = arbitraryNumber;
+/** What a `Date` holds. */
+export const arbitraryTimeMs = fc.oneof(fc.integer({ min: 0, max: 8_640_000_000_000_000 }), fc.nat(300));
 export const arbitrarySessionKey = fc
   .uint8Array({ minLength: 16, maxLength: 16 })
   .map((bytes) => Buffer.from(bytes).toString("hex"));
@@ -73,13 +76,7 @@ export function contiguous(prev: LogPosition, entries: readonly Entry[]): Entry[
 }
 
 const append: fc.Arbitrary<Message> = fc
-  .tuple(
-    arbitraryNumber,
-    arbitraryPosition,
-    arbitraryNumber,
-    arbitraryNumber,
-    fc.array(arbitraryEntry, { maxLength: 5 }),
-  )
+  .tuple(arbitraryTerm, arbitraryPosition, arbitraryNumber, arbitraryNumber, fc.array(arbitraryEntry, { maxLength: 5 }))
   .map(([term, prev, commit, round, entries]) => ({
     type: "append" as const,
     term,
@@ -90,24 +87,24 @@ const append: fc.Arbitrary<Message> = fc
   }));
 
 export const arbitraryMessage: fc.Arbitrary<Message> = fc.oneof(
-  record({ type: fc.constant("pre-vote" as const), term: arbitraryNumber, last: arbitraryPosition }),
-  record({ type: fc.constant("pre-vote-reply" as const), term: arbitraryNumber, granted: fc.boolean() }),
+  record({ type: fc.constant("pre-vote" as const), term: arbitraryTerm, last: arbitraryPosition }),
+  record({ type: fc.constant("pre-vote-reply" as const), term: arbitraryTerm, granted: fc.boolean() }),
   record({
     type: fc.constant("vote" as const),
-    term: arbitraryNumber,
+    term: arbitraryTerm,
     last: arbitraryPosition,
     isTransfer: fc.boolean(),
   }),
-  record({ type: fc.constant("vote-reply" as const), term: arbitraryNumber, granted: fc.boolean() }),
+  record({ type: fc.constant("vote-reply" as const), term: arbitraryTerm, granted: fc.boolean() }),
   append,
   record({
     type: fc.constant("append-reply" as const),
-    term: arbitraryNumber,
+    term: arbitraryTerm,
     round: arbitraryNumber,
     conflict: fc.option(arbitraryPosition, { nil: undefined }),
     index: arbitraryNumber,
   }),
-  record({ type: fc.constant("timeout-now" as const), term: arbitraryNumber }),
+  record({ type: fc.constant("timeout-now" as const), term: arbitraryTerm }),
 );
 
 /** Of a free, eligible member, but for what is given. */

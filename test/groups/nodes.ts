@@ -54,6 +54,7 @@ export class Nodes {
   readonly #addresses = new Map<string, string>();
   readonly #networks = new Map<string, Network>();
   readonly #blocked = new Set<string>();
+  readonly #closers: (() => Promise<void>)[] = [];
 
   constructor(seed: number) {
     this.world = new VirtualWorld({ seed, eventsMax: 3_000_000, virtualMsMax: 600_000 });
@@ -162,8 +163,14 @@ export class Nodes {
     return Promise.race([wait, timeout]).finally(cancel);
   }
 
+  /** Something else to close at the end. */
+  onClose(close: () => Promise<void>): void {
+    this.#closers.push(close);
+  }
+
   async closeAll(): Promise<void> {
     this.heal();
+    await Promise.all(this.#closers.map((close) => close()));
     await Promise.all([...this.#networks.values()].map((network) => network.close()));
   }
 
