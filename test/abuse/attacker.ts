@@ -2,12 +2,16 @@ import { webcrypto } from "node:crypto";
 import { once } from "node:events";
 import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
-import { realEnv } from "../../src/env/index.ts";
-import { hashBytes, Identity, Secret, UniqueId } from "../../src/identity/index.ts";
+import { LIMITS, realEnv } from "../../src/env/index.ts";
+import { decodeHello as decodeBondHello, encodeHello as encodeBondHello } from "../../src/groups/frames.ts";
+import type { MemberStatus } from "../../src/groups/status.ts";
+import { hash, hashBytes, Identity, Secret, UniqueId } from "../../src/identity/index.ts";
+import type { IncarnationId, StoreId } from "../../src/storage/index.ts";
+import { EXPORTER_SECRET_BYTES, KeyExporter } from "../../src/transport/exporter.ts";
 import { type Credentials, makeCredentials } from "../../src/transport/tls/certificate.ts";
-import { decodeClose, encodeHello } from "../../src/wire/hello.ts";
+import { decodeClose, decodeHello, encodeHello } from "../../src/wire/hello.ts";
 import { encodeFrame, type Frame, FrameDecoder, type Hello, KIND } from "../../src/wire/index.ts";
-import { NETWORK } from "./protocol.ts";
+import { GROUP, MACHINE, NETWORK, SECRET } from "./protocol.ts";
 
 export const DISCOVERY = "mosaik/discovery/1";
 /** Not the victim's own address, so that limits of one address meet the attackers alone. */
@@ -84,7 +88,8 @@ export function hello(socket: TLSSocket, change: Partial<Hello> = {}, secret?: s
   const network = UniqueId.from(NETWORK);
   let proof = new Uint8Array(32);
   if (secret !== undefined) {
-    const exported = socket.exportKeyingMaterial(32, "mosaik network", Buffer.from(UniqueId.toBytes(network)));
+    const shared = socket.exportKeyingMaterial(EXPORTER_SECRET_BYTES, "EXPORTER-mosaik-connection", Buffer.alloc(0));
+    const exported = new KeyExporter(shared).export("mosaik network", UniqueId.toBytes(network), 32);
     proof = new Uint8Array(new Secret(secret).prove(identityOf(number).peerId, exported));
   }
   const plain = { versionMin: 1, versionMax: 1, network, features: 0, proof, payload: new Uint8Array(0) };
@@ -93,17 +98,71 @@ export function hello(socket: TLSSocket, change: Partial<Hello> = {}, secret?: s
 
 /** The code of the close frame that ends the conversation; undefined if there is none. */
 export async function closeCode(socket: Socket): Promise<number | undefined> {
-  const decoder = new FrameDecoder(1_000_000);
   let code: number | undefined;
-  socket.on("data", (bytes: Buffer) => {
-    decoder.push(new Uint8Array(bytes));
-    for (let frame: Frame | undefined = decoder.next(); frame !== undefined; frame = decoder.next()) {
-      if (frame.kind === KIND.close) code = decodeClose(frame.payload).code;
-    }
+  onFrames(socket, ({ kind, payload }) => {
+    if (kind === KIND.close) code = decodeClose(payload).code;
   });
   socket.once("end", () => socket.end());
   await closed(socket);
   return code;
+}
+
+/** Frames as they come, into `onFrame`. */
+export function onFrames(socket: Socket, onFrame: (frame: Frame) => void): void {
+  const decoder = new FrameDecoder(LIMITS.groupFrameBytesMax);
+  socket.on("data", (bytes: Buffer) => {
+    decoder.push(new Uint8Array(bytes));
+    for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) onFrame(frame);
+  });
+}
+
+/**
+ * Somebody who knows the secret, bonded with a member as a reader of its incarnation. From here on it reads nothing.
+ *
+ * @returns the connection, and the incarnation
+ */
+export async function insider(
+  port: number,
+  number: number,
+): Promise<{ readonly socket: TLSSocket; readonly incarnation: IncarnationId }> {
+  // Twice: the first answer tells which incarnation to pretend to be in.
+  const first = await bond(port, number, undefined);
+  first.socket.destroy();
+  const { incarnation } = first.status;
+  if (incarnation === undefined) throw new Error("the victim is in an incarnation");
+  const { socket } = await bond(port, number, incarnation);
+  socket.removeAllListeners("data").pause();
+  return { socket, incarnation };
+}
+
+async function bond(
+  port: number,
+  number: number,
+  incarnation: IncarnationId | undefined,
+): Promise<{ readonly socket: TLSSocket; readonly status: MemberStatus }> {
+  const socket = await peer(port, number, "mosaik/group/1");
+  const status: MemberStatus = {
+    storeId: hash(`store ${number}`) as StoreId,
+    incarnation,
+    role: incarnation === undefined ? "free" : "reader",
+    isOpen: incarnation !== undefined,
+    isEligible: false,
+    term: 0,
+    leader: undefined,
+    isServing: false,
+    position: 0,
+  };
+  const machine = { name: MACHINE, version: 1, codec: "msgpack/1" };
+  const group = UniqueId.derive(UniqueId.from(NETWORK), UniqueId.toBytes(hash(GROUP)));
+  const payload = encodeBondHello({ group, proof: new Uint8Array(0), machine, status });
+  const answer = new Promise<MemberStatus>((resolve, reject) => {
+    onFrames(socket, ({ kind, payload: bytes }) => {
+      if (kind === KIND.hello) resolve(decodeBondHello(decodeHello(bytes).payload).status);
+      else if (kind === KIND.close) reject(new Error(`refused: ${JSON.stringify(decodeClose(bytes))}`));
+    });
+  });
+  socket.write(hello(socket, { payload }, SECRET, number));
+  return { socket, status: await answer };
 }
 
 /** Many of them, `width` at a time, until the time is over. How many there were. */

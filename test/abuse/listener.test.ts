@@ -2,10 +2,25 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { after, afterEach, before, type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { encodeFrame as encodeBondFrame } from "../../src/groups/frames.ts";
 import { Network } from "../../src/index.ts";
 import { CLOSE, encodeFrame } from "../../src/wire/index.ts";
-import { closeCode, closed, credentials, DISCOVERY, endAll, flood, hello, p256, peer, tcp, tls } from "./attacker.ts";
+import {
+  closeCode,
+  closed,
+  credentials,
+  DISCOVERY,
+  endAll,
+  flood,
+  hello,
+  insider,
+  p256,
+  peer,
+  tcp,
+  tls,
+} from "./attacker.ts";
 import { MEMBERS, NETWORK, type Report, SECRET, type VictimMessage } from "./protocol.ts";
 
 // A group of three under attack, while an honest client executes commands. The attackers are here, the victim has a process of its own.
@@ -203,6 +218,23 @@ abuse("hellos one after the other on one connection, and more than one link hold
   equal(await closeCode(socket), CLOSE.invalidProof);
 });
 
+abuse("a member that knows the secret, asks for everything, and never reads", async (t) => {
+  const { socket, incarnation } = await insider(ports.leader, 5);
+  const questions = [
+    encodeBondFrame({ type: "fetch", incarnation, after: { index: 0, term: 0 } }),
+    encodeBondFrame({ type: "read", request: 1 }),
+  ];
+  const asked = Buffer.concat(questions.map(({ kind, payload }) => encodeFrame(kind, payload)));
+  const thousand = Buffer.concat(Array.from({ length: 1_000 }, () => asked));
+  let sent = 0;
+  for (const endMs = performance.now() + 2 * FLOOD_MS; performance.now() < endMs && !socket.destroyed; sent++) {
+    if (!socket.write(thousand)) await Promise.race([once(socket, "drain"), sleep(100)]);
+  }
+  ok(sent > 1);
+  await newcomer();
+  t.diagnostic(`${sent} thousand questions`);
+});
+
 abuse("peers with a good certificate that never read", async () => {
   const silent = await Promise.all(Array.from({ length: 60 }, (_, number) => peer(ports.leader, number % 8)));
   for (const [number, socket] of silent.entries()) {
@@ -211,7 +243,7 @@ abuse("peers with a good certificate that never read", async () => {
   }
   await newcomer();
   // The deadline of the handshake, and what a closing may take: after that nobody holds a place.
-  await new Promise((resolve) => setTimeout(resolve, 8_000));
+  await sleep(8_000);
   const { connections } = await ask();
   ok(Math.max(...connections) <= 8, `${connections} links of three members`);
 });

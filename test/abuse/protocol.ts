@@ -1,6 +1,7 @@
 /** What the victim's process and the attackers agree on. */
 export const NETWORK = "abused";
 export const GROUP = "counter";
+export const MACHINE = "victim";
 export const SECRET = "a secret that attackers do not know";
 export const MEMBERS = 3;
 

@@ -1,12 +1,12 @@
 // A group of three in a process of its own, with an honest client that executes commands all the time. Speaks over Node's channel between
 // processes: tells where it listens, and answers each question with what happened since the one before.
 import { defineMachine, Network } from "../../src/index.ts";
-import { GROUP, MEMBERS, NETWORK, type Report, SECRET, type VictimMessage } from "./protocol.ts";
+import { GROUP, MACHINE, MEMBERS, NETWORK, type Report, SECRET, type VictimMessage } from "./protocol.ts";
 
 /** Often enough to notice a stall, and seldom enough that the log does not look like a leak. */
 const COMMAND_INTERVAL_MS = 5;
 
-const Counter = defineMachine("victim", {
+const Counter = defineMachine(MACHINE, {
   state: () => ({ value: 0 }),
   commands: { add: (state, by: number) => (state.value += by) },
   queries: { value: (state) => state.value },
