@@ -288,6 +288,17 @@ story("a peer with a clock that is minutes ahead is refused, and people are told
   assert.ok(ada.warnings.some((text) => /clock/.test(text)) && bob.warnings.some((text) => /clock/.test(text)));
 });
 
+story("a peer whose clock is set right again announces itself anew, and is known", async (bench) => {
+  const ada = await bench.open(1);
+  bench.world.node("n2").jumpWallClock(600_000);
+  const bob = await bench.open(2, { bootstrap: ["n1:1"] });
+  await found([bob], 1);
+  await bench.sleep(1_000);
+  assert.equal(ada.discovery.peers().length, 0);
+  bench.world.node("n2").jumpWallClock(-600_000);
+  await found([ada], 1);
+});
+
 story("garbage closes its own link only, and is counted", async (bench) => {
   const nodes = await Promise.all(range(3).map((number) => bench.open(number, { bootstrap: ["n1:1"] })));
   const [ada, bob, cyd] = nodes as [Node, Node, Node];

@@ -201,11 +201,23 @@ export class Driver implements LinkTableOwner {
 
   #sweep(): void {
     const now = this.#now();
+    this.#followOwnClock(now.wallMs);
     for (const { id } of this.links.all()) this.catalog.touch(id, now);
     for (const entry of this.catalog.expire(now)) this.#left(entry);
     this.#shed();
     this.sources.poke();
     this.dialer.fill();
+  }
+
+  /** Whoever started while its clock was ahead would stay unknown to all others until that time has come. */
+  #followOwnClock(wallMs: number): void {
+    const { local, logger } = this.#init;
+    const { startMs, updateMs } = local.entry.version;
+    const aheadMs = Math.max(startMs, updateMs) - wallMs;
+    if (aheadMs <= LIMITS.clockDriftMsMax / 2) return;
+    logger.warn({ aheadMs }, "the clock was set back; this peer announces itself anew");
+    local.beginAnew(wallMs);
+    this.changeLocal({});
   }
 
   #repeat(baseMs: number, callback: () => void): void {

@@ -59,6 +59,12 @@ export class LocalEntry {
     return this.change(wallMs, {});
   }
 
+  /** Our clock was set back: peers refuse what comes from their future, so this life begins anew, at the present. */
+  beginAnew(wallMs: number): SignedEntry {
+    this.#signed = this.#sign({ ...this.entry, version: { startMs: wallMs, updateMs: wallMs } });
+    return this.#signed;
+  }
+
   /** Begins a later life than another one of our key that peers have heard of. */
   raiseAbove(other: EntryVersion, wallMs: number): SignedEntry {
     const { entry } = this;

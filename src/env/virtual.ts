@@ -159,7 +159,7 @@ export class VirtualWorld implements Watched, NodeHost {
     };
   }
 
-  /** @internal */
+  /** For `VirtualNode`: work that leaves the main thread. */
   submit(job: Job): void {
     this.#jobs.push(job);
   }

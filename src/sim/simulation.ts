@@ -123,7 +123,7 @@ export class Simulation {
       try {
         return await condition();
       } catch (error) {
-        if (!MosaikError.is(error, "group-offline", "not-ready")) throw error;
+        if (!MosaikError.is(error, "group-offline")) throw error;
         refusal = error;
         return false;
       }
