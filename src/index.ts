@@ -17,6 +17,7 @@ export {
 } from "./env/index.ts";
 export {
   type AnyMachine,
+  type Applied,
   type ApplyContext,
   type Command,
   type CommandOf,
@@ -47,6 +48,7 @@ export {
   type QueryResult,
   Rejection,
   type ReplicaWhen,
+  type Reset,
   type RoleOptions,
   type StateMachine,
   type StateMachineDefinition,

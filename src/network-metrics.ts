@@ -24,8 +24,8 @@ export function registerGroupMetrics(registry: MetricsRegistry, { id, member }: 
     [METRICS.nonVoters, () => member.bonds.all.filter(({ status }) => status.role !== "voter").length],
     [METRICS.committeeSize, () => member.bonds.all.length + 1],
     [METRICS.bondsActive, () => member.bonds.all.length],
-    [METRICS.elections, () => member.counters.elections],
-    [METRICS.leaderChanges, () => member.counters.leaderChanges],
+    [METRICS.elections, () => member.observations.counters.elections],
+    [METRICS.leaderChanges, () => member.observations.counters.leaderChanges],
   ];
   const removals = series.map(([metric, read]) => registry.register(metric, read, labels));
   return () => {

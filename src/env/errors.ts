@@ -29,6 +29,8 @@ export interface ErrorDetails {
   "machine-failed": { readonly position: number; readonly command: string };
   "command-rejected": { readonly reason: string; readonly data: unknown };
   "command-unsupported": Rejected<{ members: readonly string[] }>;
+  /** Nobody else is there to take over the group. */
+  "last-voter": object;
   "dial-failed": { readonly address: string };
 }
 

@@ -22,10 +22,12 @@ import {
   decodeGenesis,
   decodeSession,
   ENTRY_COMMANDS,
+  ENTRY_CONFIGURATION,
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
   encodeCommands,
+  encodeConfiguration,
   encodeGenesis,
   encodeOpen,
   encodeSession,
@@ -99,13 +101,15 @@ describe("entries", () => {
     }
   });
 
-  it("only a genesis changes the voters", () => {
+  it("only a genesis and a configuration change the voters", () => {
     const voters = [memberId(peer("ada"), store("ada"))];
     const data = encodeGenesis({ incarnation: incarnation("x"), timeMs: 1, voters });
     deepEqual(votersOf({ index: 1, term: 1, kind: ENTRY_GENESIS, data }), voters);
     for (const kind of [0, ENTRY_OPEN, ENTRY_SESSION, ENTRY_COMMANDS, 99]) {
       equal(votersOf({ index: 1, term: 1, kind, data }), undefined);
     }
-    deepEqual([0, 1, 2, 3, 4, 5, 255].map(isKnownKind), [true, true, true, true, true, false, false]);
+    const more = [...voters, memberId(peer("bob"), store("bob"))];
+    deepEqual(votersOf({ index: 2, term: 1, kind: ENTRY_CONFIGURATION, data: encodeConfiguration(more) }), more);
+    deepEqual([0, 1, 2, 3, 4, 5, 6, 255].map(isKnownKind), [true, true, true, true, true, true, false, false]);
   });
 });

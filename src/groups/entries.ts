@@ -11,6 +11,7 @@ export const ENTRY_GENESIS = 1;
 export const ENTRY_OPEN = 2;
 export const ENTRY_SESSION = 3;
 export const ENTRY_COMMANDS = 4;
+export const ENTRY_CONFIGURATION = 5;
 
 const FORMAT = 1;
 const SESSION_KEY_BYTES = 16;
@@ -59,9 +60,25 @@ export function keepEntryData(data: Uint8Array): Uint8Array {
 }
 
 export function encodeGenesis(genesis: Genesis): Uint8Array {
-  writer.u8(FORMAT).id(genesis.incarnation).varint(genesis.timeMs).varint(genesis.voters.length);
-  for (const voter of genesis.voters) writer.id(peerOf(voter)).id(storeOf(voter));
+  writer.u8(FORMAT).id(genesis.incarnation).varint(genesis.timeMs);
+  writeVoters(genesis.voters);
   return writer.finish();
+}
+
+/** Who votes from here on. */
+export function encodeConfiguration(voters: readonly MemberId[]): Uint8Array {
+  writer.u8(FORMAT);
+  writeVoters(voters);
+  return writer.finish();
+}
+
+/** @throws DecodeError */
+export function decodeConfiguration(bytes: Uint8Array): readonly MemberId[] {
+  const reader = open(bytes);
+  // One more than the most: a voter is added before the one that it follows is removed.
+  const voters = readVoters(reader, LIMITS.votersMax + 1);
+  reader.end();
+  return voters;
 }
 
 /** @throws DecodeError */
@@ -69,17 +86,14 @@ export function decodeGenesis(bytes: Uint8Array): Genesis {
   const reader = open(bytes);
   const incarnation = reader.id() as IncarnationId;
   const timeMs = reader.varint(TIME_MS_MAX);
-  const count = reader.count(LIMITS.votersMax, 64);
-  const voters: MemberId[] = [];
-  for (let i = 0; i < count; i++) voters.push(memberId(reader.id() as PeerId, reader.id() as StoreId));
+  const voters = readVoters(reader, LIMITS.votersMax);
   reader.end();
-  if (count === 0 || new Set(voters.map(peerOf)).size !== count)
-    throw new DecodeError("a genesis needs voters, each once");
   return { incarnation, timeMs, voters };
 }
 
 /** The voters that an entry puts in force, for `RaftOptions.votersOf`. */
 export function votersOf(entry: Entry): readonly MemberId[] | undefined {
+  if (entry.kind === ENTRY_CONFIGURATION) return decodeConfiguration(entry.data);
   return entry.kind === ENTRY_GENESIS ? decodeGenesis(entry.data).voters : undefined;
 }
 
@@ -130,7 +144,20 @@ export function decodeCommandList(reader: ByteReader, commandsMax: number = LIMI
 
 /** True for a kind that this version knows. */
 export function isKnownKind(kind: number): boolean {
-  return kind >= 0 && kind <= ENTRY_COMMANDS;
+  return kind >= 0 && kind <= ENTRY_CONFIGURATION;
+}
+
+function writeVoters(voters: readonly MemberId[]): void {
+  writer.varint(voters.length);
+  for (const voter of voters) writer.id(peerOf(voter)).id(storeOf(voter));
+}
+
+function readVoters(reader: ByteReader, votersMax: number): MemberId[] {
+  const count = reader.count(votersMax, 64);
+  const voters: MemberId[] = [];
+  for (let i = 0; i < count; i++) voters.push(memberId(reader.id() as PeerId, reader.id() as StoreId));
+  if (count === 0 || new Set(voters.map(peerOf)).size !== count) throw new DecodeError("voters, each peer once");
+  return voters;
 }
 
 function open(bytes: Uint8Array): ByteReader {

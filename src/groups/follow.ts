@@ -1,26 +1,28 @@
-import { assert, type Env, LIMITS, type Scope, type Timer } from "../env/index.ts";
+import { type Env, LIMITS, type Scope, type Timer } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { Entry, Index, LogPosition, Raft } from "../raft/index.ts";
-import type { IncarnationId, Storage } from "../storage/index.ts";
+import type { IncarnationId } from "../storage/index.ts";
 import type { Bond } from "./bond.ts";
 import type { BondFrame } from "./frames.ts";
 
 /** A provider that has no news for so long is left for another: it may be cut off without knowing. */
 const ASK_ANOTHER_AFTER_MS = 1_000;
 
-/** The part of a log that is committed, wherever it lies. */
+/** A member's log, as those see it who follow. */
 export interface CommittedLog {
   readonly commit: Index;
   /** The term of entry `index`; undefined beyond the end. */
   termAt(index: Index): number | undefined;
-  /** Entries after `after`, up to the commit index, at least one, about `bytesMax`. */
+  /** Entries after `after`, up to the commit index, about `bytesMax`; none beyond it. */
   read(after: Index, bytesMax: number): readonly Entry[];
 }
 
-/** A voter's own. */
+/** A member's own. */
 export function committedLogOf(raft: Raft): CommittedLog {
   return {
-    commit: raft.commit,
+    get commit() {
+      return raft.commit;
+    },
     termAt: (index) => (index === 0 ? 0 : raft.entry(index)?.term),
     read: (after, bytesMax) => {
       const upTo = Math.min(raft.commit, after + LIMITS.appendEntriesMax);
@@ -29,19 +31,21 @@ export function committedLogOf(raft: Raft): CommittedLog {
   };
 }
 
-/** Answers members that follow without a vote: what is committed, as soon as it is. One question of each is open at a time. */
+/** Answers members that follow: what is committed, as soon as it is. One question of each is open at a time. */
 export class FollowServer {
-  readonly #log: () => CommittedLog | undefined;
-  readonly #waiting = new Map<Bond, LogPosition>();
+  readonly #incarnation: IncarnationId;
+  readonly #log: CommittedLog;
+  readonly #waiting = new Map<Bond, BondFrame & { type: "fetch" }>();
 
-  constructor(log: () => CommittedLog | undefined) {
+  constructor(incarnation: IncarnationId, log: CommittedLog) {
+    this.#incarnation = incarnation;
     this.#log = log;
   }
 
-  onFetch(bond: Bond, incarnation: IncarnationId, after: LogPosition): void {
-    if (bond.status.incarnation !== incarnation) return;
-    this.#waiting.set(bond, after);
-    this.#answer(bond, incarnation, after);
+  onFetch(bond: Bond, question: BondFrame & { type: "fetch" }): void {
+    if (question.incarnation !== this.#incarnation || bond.status.incarnation !== this.#incarnation) return;
+    this.#waiting.set(bond, question);
+    this.#answer(bond, question);
   }
 
   onBondDown(bond: Bond): void {
@@ -49,144 +53,114 @@ export class FollowServer {
   }
 
   /** It reads again. */
-  onDrain(bond: Bond, incarnation: IncarnationId): void {
-    const after = this.#waiting.get(bond);
-    if (after !== undefined) this.#answer(bond, incarnation, after);
+  onDrain(bond: Bond): void {
+    const question = this.#waiting.get(bond);
+    if (question !== undefined) this.#answer(bond, question);
   }
 
   /** The commit index grew. */
-  onCommit(incarnation: IncarnationId): void {
-    for (const [bond, after] of [...this.#waiting]) this.#answer(bond, incarnation, after);
+  onCommit(): void {
+    for (const [bond, question] of [...this.#waiting]) this.#answer(bond, question);
   }
 
-  #answer(bond: Bond, incarnation: IncarnationId, after: LogPosition): void {
-    const log = this.#log();
+  #answer(bond: Bond, { after, commit }: BondFrame & { type: "fetch" }): void {
+    const log = this.#log;
     // Who does not read what it asked for gets no more of it until it does.
-    if (log === undefined || log.commit <= after.index || bond.isSlow) return;
-    // A place that is not in our log: not of this history, whatever it claims. Silence sends it elsewhere.
+    if (log.commit <= commit || bond.isSlow) return;
+    // A place that is not in our log: we are behind, or it is of no committed history. Silence sends it elsewhere.
     if (log.termAt(after.index) !== after.term) return;
     this.#waiting.delete(bond);
     const entries = log.read(after.index, LIMITS.appendBytesMax);
-    bond.send({ type: "entries", incarnation, prev: after, entries, commit: log.commit });
+    bond.send({ type: "entries", incarnation: this.#incarnation, prev: after, entries, commit: log.commit });
   }
 }
 
+export interface PullerOptions {
+  readonly env: Env;
+  readonly scope: Scope;
+  readonly incarnation: IncarnationId;
+  readonly bonds: () => readonly Bond[];
+  readonly leader: () => PeerId | undefined;
+  /** Where our log ends, and how far it is known to be committed. */
+  readonly last: () => LogPosition;
+  readonly committed: () => LogPosition;
+  readonly onLearnt: (prev: LogPosition, entries: readonly Entry[], commit: Index) => void;
+}
+
 /**
- * Follows an incarnation without a vote: pulls what is committed from one member at a time, the leader last, and checks that it continues
- * our log. Acknowledges nothing, so it costs the leader nothing.
+ * Follows an incarnation without being fed by a leader: pulls what is committed from one member at a time, the leader last. Acknowledges
+ * nothing, so it costs the leader nothing.
+ *
+ * It asks from the end of its own log. A log may end in entries that were never committed; then nobody answers, and it asks from its commit
+ * index next.
  */
-export class Follower implements CommittedLog {
-  readonly #env: Env;
-  readonly #scope: Scope;
-  readonly #storage: Storage;
-  readonly #incarnation: IncarnationId;
-  readonly #bonds: () => readonly Bond[];
-  readonly #leader: () => PeerId | undefined;
-  readonly #onEntries: (entries: readonly Entry[]) => void;
-  readonly #onFailure: (cause: unknown) => void;
-  readonly #entries: Entry[];
+export class Puller {
+  readonly #o: PullerOptions;
+  #isActive = false;
   #source: Bond | undefined;
-  #timer: Timer | undefined;
+  #asked: LogPosition | undefined;
+  #fromCommit = false;
+  #hasNews = false;
   #remoteCommit: Index = 0;
-  #isStopped = false;
+  #timer: Timer | undefined;
 
-  constructor(options: {
-    env: Env;
-    scope: Scope;
-    storage: Storage;
-    incarnation: IncarnationId;
-    entries: readonly Entry[];
-    bonds: () => readonly Bond[];
-    leader: () => PeerId | undefined;
-    onEntries: (entries: readonly Entry[]) => void;
-    onFailure: (cause: unknown) => void;
-  }) {
-    this.#env = options.env;
-    this.#scope = options.scope;
-    this.#storage = options.storage;
-    this.#incarnation = options.incarnation;
-    this.#bonds = options.bonds;
-    this.#leader = options.leader;
-    this.#onEntries = options.onEntries;
-    this.#onFailure = options.onFailure;
-    this.#entries = [...options.entries];
+  constructor(options: PullerOptions) {
+    this.#o = options;
   }
 
-  /** All that a reader holds is committed. */
-  get commit(): Index {
-    return this.#entries.length;
-  }
-  /** Holds all that its source has committed, as of the last answer. */
+  /** Holds all that its source had committed at its last answer. */
   get isCaughtUp(): boolean {
-    return this.#source !== undefined && this.#remoteCommit > 0 && this.commit >= this.#remoteCommit;
+    return this.#source !== undefined && this.#remoteCommit > 0 && this.#o.committed().index >= this.#remoteCommit;
   }
 
-  termAt(index: Index): number | undefined {
-    return index === 0 ? 0 : this.#entries[index - 1]?.term;
-  }
-
-  read(after: Index, bytesMax: number): readonly Entry[] {
-    const entries: Entry[] = [];
-    let bytes = 0;
-    for (let at = after; at < this.#entries.length && entries.length < LIMITS.appendEntriesMax; at++) {
-      const entry = this.#entries[at] as Entry;
-      bytes += entry.data.length;
-      if (entries.length > 0 && bytes > bytesMax) break;
-      entries.push(entry);
-    }
-    return entries;
-  }
-
-  /** A bond came, went or changed. */
-  refresh(): void {
-    if (this.#source !== undefined && this.#fits(this.#source)) return;
-    this.#askAnother();
+  /** Called after each step and each change of a bond. */
+  update(isWanted: boolean): void {
+    if (!isWanted) return this.stop();
+    const isNew = !this.#isActive;
+    this.#isActive = true;
+    if (isNew || this.#source === undefined || !this.#fits(this.#source)) this.#askAnother();
+    else if (this.#hasNews) this.#ask(this.#source);
   }
 
   onEntries(bond: Bond, frame: BondFrame & { type: "entries" }): void {
-    if (bond !== this.#source || frame.incarnation !== this.#incarnation || this.#isStopped) return;
-    const last = this.#last();
-    if (frame.prev.index !== last.index || frame.prev.term !== last.term) return;
+    if (!this.#isActive || bond !== this.#source || frame.incarnation !== this.#o.incarnation) return;
+    if (frame.prev.index !== this.#asked?.index || frame.prev.term !== this.#asked.term) return;
+    this.#asked = undefined;
+    this.#hasNews = true;
+    this.#fromCommit = false;
     this.#remoteCommit = frame.commit;
-    this.#entries.push(...frame.entries);
-    if (frame.entries.length > 0) {
-      this.#storage.write({ entries: frame.entries }).catch((cause: unknown) => {
-        if (!this.#isStopped) this.#onFailure(cause);
-      });
-      this.#onEntries(frame.entries);
-    }
-    if (!this.#isStopped) this.#ask(bond);
+    this.#o.onLearnt(frame.prev, frame.entries, frame.commit);
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#isActive = false;
+    this.#source = undefined;
     this.#timer?.cancel();
   }
 
-  #last(): LogPosition {
-    return this.#entries.at(-1) ?? { index: 0, term: 0 };
-  }
-
-  #fits(bond: Bond): boolean {
-    const { status } = bond;
-    return bond.isOpen && status.incarnation === this.#incarnation && status.isOpen;
+  #fits({ isOpen, status }: Bond): boolean {
+    return isOpen && status.incarnation === this.#o.incarnation && status.isOpen;
   }
 
   #askAnother(): void {
-    if (this.#isStopped) return;
-    this.#timer?.cancel();
-    const leader = this.#leader();
-    const fitting = this.#bonds().filter((bond) => this.#fits(bond));
+    const leader = this.#o.leader();
+    const fitting = this.#o.bonds().filter((bond) => this.#fits(bond));
     const others = fitting.filter((bond) => bond.peer !== leader && bond.status.role === "voter");
     const choices = others.length > 0 ? others : fitting;
-    this.#source = choices.length > 0 ? choices[this.#env.random.below(choices.length)] : undefined;
+    this.#source = choices.length > 0 ? choices[this.#o.env.random.below(choices.length)] : undefined;
+    this.#timer?.cancel();
     if (this.#source !== undefined) this.#ask(this.#source);
   }
 
   #ask(bond: Bond): void {
-    assert(bond === this.#source, "one source at a time");
-    bond.send({ type: "fetch", incarnation: this.#incarnation, after: this.#last() });
+    this.#hasNews = false;
+    const committed = this.#o.committed();
+    this.#asked = this.#fromCommit ? committed : this.#o.last();
+    bond.send({ type: "fetch", incarnation: this.#o.incarnation, after: this.#asked, commit: committed.index });
     this.#timer?.cancel();
-    this.#timer = this.#scope.after(ASK_ANOTHER_AFTER_MS, () => this.#askAnother());
+    this.#timer = this.#o.scope.after(ASK_ANOTHER_AFTER_MS, () => {
+      this.#fromCommit = !this.#fromCommit;
+      if (this.#isActive) this.#askAnother();
+    });
   }
 }

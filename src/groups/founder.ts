@@ -8,7 +8,7 @@ import type { Bond } from "./bond.ts";
 import { decodeGenesis, ENTRY_GENESIS, encodeGenesis } from "./entries.ts";
 import { decideFounding, type FoundingStep, type Seen, shouldSetAside } from "./founding.ts";
 import { Life, type LifeContext } from "./life.ts";
-import { type MemberStatus, memberId } from "./status.ts";
+import { LEFT_MAX, type MemberStatus, memberId, peerOf } from "./status.ts";
 
 /** A founder waits this long for each lower id that it sees; a lone one, once. */
 const BOOTSTRAP_DELAY_MS = 1_000;
@@ -45,6 +45,7 @@ export class Founder {
   #hasCampaigned = false;
   #foundingSinceUs: number | undefined;
   #timer: Timer | undefined;
+  #left: readonly IncarnationId[] = [];
   /** A lone leader sees free members, and no other incarnation, since then. */
   #companySinceUs: number | undefined;
   #boundUs = 0;
@@ -52,6 +53,11 @@ export class Founder {
 
   constructor(options: FounderOptions) {
     this.#o = options;
+  }
+
+  /** Incarnations whose stores were set aside here, the latest last. */
+  get left(): readonly IncarnationId[] {
+    return this.#left;
   }
 
   /** Takes up the life that the store holds, or begins to look for one. */
@@ -83,8 +89,8 @@ export class Founder {
 
   onBondChange(bond: Bond): void {
     const life = this.#life;
-    if (life?.voter !== undefined && !life.replica.isOpen) {
-      const genesis = life.voter.raft.entry(1);
+    if (life?.role === "voter" && !life.replica.isOpen) {
+      const genesis = life.driver.raft.entry(1);
       const isNamed = life.voters.includes(bond.member) && bond.status.role === "free";
       if (isNamed && genesis !== undefined) bond.send({ type: "genesis", entry: genesis });
       this.#campaignWhenAllHold(life);
@@ -167,17 +173,33 @@ export class Founder {
 
   /** A new group needs no election timeout: its founder asks as soon as everybody can answer. */
   #campaignWhenAllHold(life: Life): void {
-    if (!this.#foundedHere || this.#hasCampaigned || life.voter === undefined || life.leader !== undefined) return;
+    if (!this.#foundedHere || this.#hasCampaigned || life.role !== "voter" || life.leader !== undefined) return;
     const holders = this.#others().filter(
       ({ status }) => status.incarnation === life.incarnation && status.role === "voter",
     );
     if (holders.length + 1 < life.voters.length) return;
     this.#hasCampaigned = true;
-    life.voter.campaign();
+    life.driver.campaign();
+  }
+
+  /** An open store goes only if nothing was ever asked of it, and all its fellow voters gave it up. */
+  #reviewOpen(life: Life): void {
+    if (life.role !== "voter" || life.voters.length === 1 || life.hasCommands) return;
+    const others = this.#others();
+    const haveLeft = life.voters
+      .filter((voter) => voter !== life.self)
+      .every((voter) =>
+        others.some(({ peer, status }) => peer === peerOf(voter) && status.left.includes(life.incarnation)),
+      );
+    if (haveLeft) this.#setAside(life, "its other voters left before it held a command");
   }
 
   #reviewProvisional(life: Life): void {
-    if (life.isOpen || life.voter === undefined) return;
+    if (life.isOpen) {
+      this.#reviewOpen(life);
+      return;
+    }
+    if (life.role !== "voter") return;
     const sinceUs = life.isLeader ? this.#boundUs : this.#leaderSeenUs;
     const isOver = shouldSetAside({
       incarnation: life.incarnation,
@@ -209,6 +231,7 @@ export class Founder {
     probe?.onSetAside({ peer: selfId, group: groupId, member: life.self, incarnation: life.incarnation });
     this.#busy(async () => {
       await life.storage.setAside(reason);
+      this.#left = [...this.#left, life.incarnation].slice(-LEFT_MAX);
       const storage = await this.#o.openStorage();
       if (storage.incarnation !== undefined)
         throw mosaikError("storage-failed", "a new store is not free", { details: { path: UniqueId.short(groupId) } });
@@ -244,7 +267,7 @@ export class Founder {
     if (hasRival || !hasCompany) this.#companySinceUs = undefined;
     else this.#companySinceUs ??= this.#nowUs();
     if (this.#companySinceUs === undefined) return;
-    if (this.#nowUs() - this.#companySinceUs >= BOOTSTRAP_DELAY_MS * 1_000) life.wantOpen();
+    if (this.#nowUs() - this.#companySinceUs >= BOOTSTRAP_DELAY_MS * 1_000) life.office.wantOpen();
   }
 
   #self(): Seen {

@@ -21,7 +21,7 @@ import {
 import { LIMITS } from "../env/index.ts";
 import { DecodeError } from "../wire/index.ts";
 import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello, FRAME } from "./frames.ts";
-import type { MemberStatus } from "./status.ts";
+import { LEFT_MAX, type MemberStatus } from "./status.ts";
 
 const status: fc.Arbitrary<MemberStatus> = fc
   .tuple(
@@ -29,20 +29,35 @@ const status: fc.Arbitrary<MemberStatus> = fc
     fc.option(arbitraryIncarnation, { nil: undefined }),
     fc.constantFrom("voter" as const, "reader" as const),
     fc.option(arbitraryPeer, { nil: undefined }),
-    fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()),
-    fc.tuple(arbitraryNumber, arbitraryNumber),
+    fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
+    fc.tuple(arbitraryNumber, arbitraryNumber, arbitraryNumber),
+    fc.array(arbitraryIncarnation, { maxLength: LEFT_MAX }),
   )
-  .map(([storeId, bound, role, leader, [isOpen, isEligible, isServing], [term, position]]) => ({
-    storeId,
-    incarnation: bound,
-    role: bound === undefined ? ("free" as const) : role,
-    isOpen,
-    isEligible,
-    isServing,
-    term,
-    leader,
-    position,
-  }));
+  .map(
+    ([
+      storeId,
+      bound,
+      role,
+      leader,
+      [isOpen, isEligible, isServing, isLeaving, isReluctant],
+      [term, position, index],
+      left,
+    ]) => ({
+      storeId,
+      incarnation: bound,
+      role: bound === undefined ? ("free" as const) : role,
+      isOpen,
+      isEligible,
+      isServing,
+      isLeaving,
+      isReluctant,
+      term,
+      leader,
+      position,
+      index,
+      left,
+    }),
+  );
 
 const entriesFrame = fc
   .tuple(arbitraryIncarnation, arbitraryPosition, arbitraryNumber, fc.array(arbitraryEntry, { maxLength: 6 }))
@@ -78,9 +93,16 @@ const frame: fc.Arbitrary<BondFrame> = fc.oneof(
     request: arbitraryNumber,
     index: fc.option(arbitraryNumber, { nil: undefined }),
   }),
-  record({ type: fc.constant("fetch" as const), incarnation: arbitraryIncarnation, after: arbitraryPosition }),
+  record({
+    type: fc.constant("fetch" as const),
+    incarnation: arbitraryIncarnation,
+    after: arbitraryPosition,
+    commit: arbitraryNumber,
+  }),
   entriesFrame,
   record({ type: fc.constant("dissolve" as const), incarnation: arbitraryIncarnation }),
+  record({ type: fc.constant("released" as const), incarnation: arbitraryIncarnation }),
+  record({ type: fc.constant("transfer" as const), to: fc.option(arbitraryPeer, { nil: undefined }) }),
 );
 
 const hello = record({

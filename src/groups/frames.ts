@@ -5,7 +5,7 @@ import type { IncarnationId, StoreId } from "../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
 import { decodeCommandList } from "./entries.ts";
 import { readEntries, readMessage, readPosition, writeEntries, writeMessage, writePosition } from "./raft-codec.ts";
-import type { MemberRole, MemberStatus } from "./status.ts";
+import { LEFT_MAX, type MemberRole, type MemberStatus } from "./status.ts";
 
 /** Frames on a bond. Published numbers; `docs/design/groups.md` has the table. */
 export const FRAME = {
@@ -20,6 +20,8 @@ export const FRAME = {
   fetch: 24,
   entries: 25,
   dissolve: 26,
+  released: 27,
+  transfer: 28,
 } as const;
 
 /** Commands in one frame: each costs much more than its bytes once it is decoded. Room for the largest batch, and as much before it. */
@@ -29,7 +31,7 @@ const HELLO_FORMAT = 1;
 const PROOF_BYTES = 32;
 const BINDING_BYTES = 8;
 const ROLES: readonly MemberRole[] = ["free", "voter", "reader"];
-const FLAG = { open: 1, eligible: 2, serving: 4 } as const;
+const FLAG = { open: 1, eligible: 2, serving: 4, leaving: 8, reluctant: 16 } as const;
 
 /** Opens a bond: which group, that the sender may be in it, and what it is. */
 export interface BondHello {
@@ -59,8 +61,13 @@ export type BondFrame =
   | { readonly type: "read"; readonly request: number }
   /** `index` undefined: ask again, elsewhere or later. */
   | { readonly type: "read-reply"; readonly request: number; readonly index: Index | undefined }
-  /** Committed entries after `after`, please, as soon as there are any. */
-  | { readonly type: "fetch"; readonly incarnation: IncarnationId; readonly after: LogPosition }
+  /** Entries after `after`, please, as soon as more than `commit` is committed. */
+  | {
+      readonly type: "fetch";
+      readonly incarnation: IncarnationId;
+      readonly after: LogPosition;
+      readonly commit: Index;
+    }
   | {
       readonly type: "entries";
       readonly incarnation: IncarnationId;
@@ -70,7 +77,11 @@ export type BondFrame =
       readonly commit: Index;
     }
   /** By the leader of a provisional incarnation that gives up. */
-  | { readonly type: "dissolve"; readonly incarnation: IncarnationId };
+  | { readonly type: "dissolve"; readonly incarnation: IncarnationId }
+  /** By the leader, to a member that asked to go: it is no voter any more, and that is committed. */
+  | { readonly type: "released"; readonly incarnation: IncarnationId }
+  /** To the leader: hand over, to this peer or to whom you like. */
+  | { readonly type: "transfer"; readonly to: PeerId | undefined };
 
 const writer = new ByteWriter(4096);
 
@@ -129,6 +140,7 @@ export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly
     case "fetch":
       writer.id(frame.incarnation);
       writePosition(writer, frame.after);
+      writer.varint(frame.commit);
       return finish(FRAME.fetch);
     case "entries":
       writer.id(frame.incarnation);
@@ -139,6 +151,12 @@ export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly
     case "dissolve":
       writer.id(frame.incarnation);
       return finish(FRAME.dissolve);
+    case "released":
+      writer.id(frame.incarnation);
+      return finish(FRAME.released);
+    case "transfer":
+      writeOptionalId(frame.to);
+      return finish(FRAME.transfer);
   }
 }
 
@@ -170,11 +188,15 @@ function decodeBody(kind: number, reader: ByteReader): BondFrame | undefined {
     case FRAME.readReply:
       return { type: "read-reply", request: reader.varint(), index: reader.bool() ? reader.varint() : undefined };
     case FRAME.fetch:
-      return { type: "fetch", incarnation: reader.id() as IncarnationId, after: readPosition(reader) };
+      return readFetch(reader);
     case FRAME.entries:
       return readEntriesFrame(reader);
     case FRAME.dissolve:
       return { type: "dissolve", incarnation: reader.id() as IncarnationId };
+    case FRAME.released:
+      return { type: "released", incarnation: reader.id() as IncarnationId };
+    case FRAME.transfer:
+      return { type: "transfer", to: readOptionalId(reader) as PeerId | undefined };
     default:
       return undefined;
   }
@@ -207,6 +229,11 @@ function readCommands(reader: ByteReader): BondFrame {
   return { type: "commands", session, batches };
 }
 
+function readFetch(reader: ByteReader): BondFrame {
+  const incarnation = reader.id() as IncarnationId;
+  return { type: "fetch", incarnation, after: readPosition(reader), commit: reader.varint() };
+}
+
 function readEntriesFrame(reader: ByteReader): BondFrame {
   const incarnation = reader.id() as IncarnationId;
   const prev = readPosition(reader);
@@ -220,10 +247,17 @@ function finish(kind: number): { readonly kind: number; readonly payload: Uint8A
 
 function writeStatus(status: MemberStatus): void {
   const flags =
-    (status.isOpen ? FLAG.open : 0) | (status.isEligible ? FLAG.eligible : 0) | (status.isServing ? FLAG.serving : 0);
-  writer.id(status.storeId).u8(ROLES.indexOf(status.role)).u8(flags).varint(status.term).varint(status.position);
+    (status.isOpen ? FLAG.open : 0) |
+    (status.isEligible ? FLAG.eligible : 0) |
+    (status.isServing ? FLAG.serving : 0) |
+    (status.isLeaving ? FLAG.leaving : 0) |
+    (status.isReluctant ? FLAG.reluctant : 0);
+  writer.id(status.storeId).u8(ROLES.indexOf(status.role)).u8(flags);
+  writer.varint(status.term).varint(status.position).varint(status.index);
   writeOptionalId(status.incarnation);
   writeOptionalId(status.leader);
+  writer.varint(status.left.length);
+  for (const incarnation of status.left) writer.id(incarnation);
 }
 
 function readStatus(reader: ByteReader): MemberStatus {
@@ -231,21 +265,29 @@ function readStatus(reader: ByteReader): MemberStatus {
   const role = ROLES[reader.u8()];
   if (role === undefined) throw new DecodeError("a member of an unknown role");
   const flags = reader.u8();
+  const has = (flag: number): boolean => (flags & flag) !== 0;
   const term = reader.varint();
   const position = reader.varint();
+  const index = reader.varint();
   const incarnation = readOptionalId(reader) as IncarnationId | undefined;
   const leader = readOptionalId(reader) as PeerId | undefined;
   if ((role === "free") !== (incarnation === undefined)) throw new DecodeError("a member is free or bound, not both");
+  const left: IncarnationId[] = [];
+  for (let count = reader.count(LEFT_MAX, 32); count > 0; count--) left.push(reader.id() as IncarnationId);
   return {
     storeId,
     incarnation,
     role,
-    isOpen: (flags & FLAG.open) !== 0,
-    isEligible: (flags & FLAG.eligible) !== 0,
-    isServing: (flags & FLAG.serving) !== 0,
+    isOpen: has(FLAG.open),
+    isEligible: has(FLAG.eligible),
+    isServing: has(FLAG.serving),
+    isLeaving: has(FLAG.leaving),
+    isReluctant: has(FLAG.reluctant),
     term,
     leader,
     position,
+    index,
+    left,
   };
 }
 

@@ -1,8 +1,9 @@
-import { type GroupState, type MosaikError, mosaikError } from "../env/index.ts";
+import { type GroupState, type MosaikError, mosaikError, type Subscription } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import { Calls } from "./calls.ts";
 import type {
   AnyMachine,
+  Applied,
   CommandOf,
   CommandResult,
   CommandResults,
@@ -11,6 +12,7 @@ import type {
   QueryResult,
 } from "./machine/index.ts";
 import type { Member as Driver, MemberOptions } from "./member.ts";
+import type { Reset } from "./observations.ts";
 import { peerOf } from "./status.ts";
 import type { Consistency, Deadline, Group, GroupWhen, Member, Options, Wait } from "./types.ts";
 
@@ -22,6 +24,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
   readonly when: GroupWhen;
   readonly #driver: Driver;
   readonly #calls: Calls;
+  readonly #timeoutMs: number;
   readonly #selfId: PeerId;
   readonly #release: () => Promise<void>;
   #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
@@ -30,6 +33,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
   constructor(driver: Driver, options: MemberOptions, timeoutMs: number, release: () => Promise<void>) {
     this.#driver = driver;
     this.#release = release;
+    this.#timeoutMs = timeoutMs;
     this.#selfId = options.selfId;
     this.id = options.groupId;
     this.name = options.name;
@@ -113,6 +117,24 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     return answer as Positioned<QueryResult<M, X>>;
   }
 
+  watch({ signal }: Wait = {}): Subscription<Applied<M> | Reset> {
+    this.#assertOpen();
+    return this.#driver.observations.watch(this.position, signal) as Subscription<Applied<M> | Reset>;
+  }
+
+  async transferLeadership(to?: PeerId, { signal }: Wait = {}): Promise<void> {
+    this.#assertOpen();
+    signal?.throwIfAborted();
+    await this.#driver.departure.transfer(to, this.#timeoutMs, signal);
+  }
+
+  async leave({ signal }: Wait = {}): Promise<void> {
+    this.#assertOpen();
+    signal?.throwIfAborted();
+    await this.#driver.leave(this.#timeoutMs, signal);
+    await this.close();
+  }
+
   async whileLeader(
     work: (leadership: { readonly term: number; readonly signal: AbortSignal }) => void | Promise<void>,
     options: Wait = {},
@@ -194,6 +216,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
         return this.#until(() => (driver.leader === before ? undefined : driver.leader), options?.signal);
       },
       leaderIs: (peer, options) => whether(() => driver.leader === peer)(options),
+      rival: (options) => this.#until(() => driver.observations.rivals.values().next().value, options?.signal),
       reaches: (position, options) => whether(() => driver.position >= position)(options),
     };
   }

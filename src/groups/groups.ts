@@ -1,15 +1,17 @@
 import { badOption, LIMITS, mosaikError } from "../env/index.ts";
 import { hash, type PeerId, Secret, UniqueId } from "../identity/index.ts";
+import type { IncarnationId } from "../storage/index.ts";
 import type { ProtocolHandler } from "../transport/index.ts";
 import { CLOSE, type Hello, type Link } from "../wire/index.ts";
 import { GROUP_PROTOCOL, type Verdict } from "./bonds.ts";
 import { checkTimeout } from "./calls.ts";
+import type { Timing } from "./driver.ts";
 import { decodeHello } from "./frames.ts";
 import { GroupHandle } from "./group.ts";
+import { inspectMember } from "./inspect.ts";
 import { type AnyMachine, type MachineRuntime, type NoMachine, noMachine, runtimeOf } from "./machine/index.ts";
 import { Member, type MemberOptions } from "./member.ts";
 import type { Group, GroupStatus, Groups, OneOrMore, OpenOptions, Options, RoleOptions } from "./types.ts";
-import type { Timing } from "./voter.ts";
 
 const GROUP_VERSION = 1;
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -92,7 +94,7 @@ export class GroupRegistry implements Groups {
 
   /** Plain JSON, for people. */
   inspect(): readonly object[] {
-    return this.members.map(({ name, id, member }) => ({ name, id, ...member.inspect() }));
+    return this.members.map(({ name, id, member }) => ({ name, id, ...inspectMember(member) }));
   }
 
   status(): readonly GroupStatus[] {
@@ -140,6 +142,7 @@ export class GroupRegistry implements Groups {
       secrets: secretsOf(options.secret),
       timing: timingOf(options),
       expect: isObserver ? undefined : expectOf(options),
+      discard: discardOf(options.discard),
     };
   }
 
@@ -193,7 +196,26 @@ function timingOf(options: RoleOptions & OpenOptions): Timing {
   if (!(electionTimeoutMs >= 4 * heartbeatIntervalMs && electionTimeoutMs <= 600_000)) {
     throw badOption("tuning.electionTimeoutMs", "must be at least 4 heartbeat intervals, and at most 600,000");
   }
-  return { heartbeatIntervalMs, electionTimeoutMs, electionFactor: factorOf(options) };
+  const promoteAfterMs = options.tuning?.promoteAfterMs ?? 1_000;
+  const removeDeadAfterMs = options.tuning?.removeDeadAfterMs ?? 30_000;
+  if (!(promoteAfterMs >= 0 && promoteAfterMs <= 3_600_000)) {
+    throw badOption("tuning.promoteAfterMs", "must be from 0 to 3,600,000");
+  }
+  if (!(removeDeadAfterMs >= electionTimeoutMs && removeDeadAfterMs <= 86_400_000)) {
+    throw badOption("tuning.removeDeadAfterMs", "must be from the election timeout to 86,400,000");
+  }
+  return {
+    heartbeatIntervalMs,
+    electionTimeoutMs,
+    electionFactor: factorOf(options),
+    promoteAfterMs,
+    removeDeadAfterMs,
+  };
+}
+
+function discardOf(discard: unknown): IncarnationId | undefined {
+  if (discard === undefined || UniqueId.is(discard)) return discard as IncarnationId | undefined;
+  throw badOption("discard", "must be the id of an incarnation: 64 hex digits");
 }
 
 function factorOf({ leadership }: RoleOptions): number {

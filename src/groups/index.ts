@@ -32,6 +32,7 @@ export type {
   OpenOptions,
   Options,
   ReplicaWhen,
+  Reset,
   RoleOptions,
   Wait,
 } from "./types.ts";

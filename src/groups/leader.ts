@@ -1,14 +1,17 @@
 import { LIMITS } from "../env/index.ts";
-import type { Entry, Index, Term } from "../raft/index.ts";
+import type { Entry, Index, MemberId, Term } from "../raft/index.ts";
 import { DecodeError } from "../wire/index.ts";
+import type { Draft } from "./driver.ts";
 import {
   decodeCommands,
   decodeGenesis,
   ENTRY_COMMANDS,
+  ENTRY_CONFIGURATION,
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
   encodeCommands,
+  encodeConfiguration,
   encodeOpen,
   encodeSession,
 } from "./entries.ts";
@@ -16,7 +19,6 @@ import type { NumberedBatch } from "./frames.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { Replica } from "./replica.ts";
 import { AppendedSessions } from "./sessions.ts";
-import type { Draft } from "./voter.ts";
 
 /** What came for the leader: to open a session, or one batch of commands of a session. */
 type Request =
@@ -44,6 +46,7 @@ export class LeaderTerm {
   #establishedAt: Index | undefined;
   #wantsOpen = false;
   #wantsEstablished = false;
+  #change: readonly MemberId[] | undefined;
   #isServing = false;
 
   /** @param tail - the log after what the replica applied */
@@ -68,6 +71,7 @@ export class LeaderTerm {
   }
   /** There is something for the next step. */
   get wantsToAppend(): boolean {
+    if (this.#change !== undefined) return true;
     if (this.#wantsOpen && this.#openAt === undefined) return true;
     if (this.#wantsEstablished && this.#establishedAt === undefined) return true;
     return this.#isServing && this.#requests.length > 0;
@@ -123,6 +127,11 @@ export class LeaderTerm {
     else this.#isServing = view.commit >= this.#establishedAt;
   }
 
+  /** Puts these voters in force with the next step. The last change must be committed, and an entry of this term. */
+  changeVoters(voters: readonly MemberId[]): void {
+    this.#change = voters;
+  }
+
   /** All that can be appended now, from `firstIndex` on. */
   takeDrafts(firstIndex: Index): readonly Draft[] {
     const drafts: Draft[] = [];
@@ -133,6 +142,10 @@ export class LeaderTerm {
     if (this.#wantsEstablished && this.#establishedAt === undefined) {
       this.#establishedAt = firstIndex + drafts.length;
       drafts.push({ kind: ENTRY_OPEN, data: encodeOpen() });
+    }
+    if (this.#change !== undefined) {
+      drafts.push({ kind: ENTRY_CONFIGURATION, data: encodeConfiguration(this.#change) });
+      this.#change = undefined;
     }
     if (!this.#isServing || this.#requests.length === 0) return drafts;
     const requests = this.#requests;

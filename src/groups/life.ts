@@ -6,16 +6,16 @@ import { DecodeError } from "../wire/index.ts";
 import { Applier } from "./applier.ts";
 import type { Bond } from "./bond.ts";
 import type { Bonds } from "./bonds.ts";
-import { ENTRY_OPEN, votersOf } from "./entries.ts";
-import { type CommittedLog, committedLogOf, Follower, FollowServer } from "./follow.ts";
+import { RaftDriver, type Timing } from "./driver.ts";
+import { ENTRY_COMMANDS, ENTRY_OPEN } from "./entries.ts";
+import { committedLogOf, FollowServer, Puller } from "./follow.ts";
 import type { BondFrame } from "./frames.ts";
-import { checkBatches, LeaderTerm } from "./leader.ts";
+import { checkBatches } from "./leader.ts";
 import type { MachineRuntime } from "./machine/index.ts";
+import { Office } from "./office.ts";
 import type { GroupProbe, ProbeSource } from "./probe.ts";
-import { ReadServer } from "./reads.ts";
-import { type AppliedBatch, type MachineFailure, Replica } from "./replica.ts";
+import { Replica, type ReplicaEvents } from "./replica.ts";
 import { memberId, peerOf } from "./status.ts";
-import { type Timing, Voter } from "./voter.ts";
 
 /** Elections that a member may have missed. A term near the end of all numbers would leave none for the next one. */
 const TERM_STEP_MAX = 2 ** 20;
@@ -32,19 +32,20 @@ export interface LifeContext {
   readonly logger: Logger;
   readonly probe: GroupProbe | undefined;
   readonly bonds: Bonds;
+  /** This member is about to give up its membership. */
+  isLeaving(): boolean;
+  readonly replicaEvents: ReplicaEvents;
   /** Leader, term, role or progress may have changed. */
   onChange(): void;
   onApplied(index: Index): void;
-  onBatch(batch: AppliedBatch): void;
-  onSession(key: string, session: Index): void;
-  onMachineFailure(failure: MachineFailure): void;
   onStorageFailure(cause: unknown): void;
   /** An invariant of ours does not hold: the member must not go on. */
   onBug(cause: unknown): void;
 }
 
 /**
- * The life of one store in one incarnation: as voter it runs Raft, as reader it follows. Begins when the store is bound, or loaded bound, and
+ * The life of one store in one incarnation: Raft runs in every life, for whoever is asked votes by its log alone; who is no
+ * voter by that log, or hears no leader, pulls what is committed. Begins when the store is bound, or loaded bound, and
  * ends with the member or when the store is set aside.
  */
 export class Life {
@@ -52,19 +53,19 @@ export class Life {
   readonly storage: Storage;
   readonly self: MemberId;
   readonly replica: Replica;
-  readonly voter: Voter | undefined;
+  readonly driver: RaftDriver;
+  readonly office: Office;
   readonly #c: LifeContext;
-  readonly #follower: Follower | undefined;
+  readonly #puller: Puller;
   readonly #applier: Applier;
-  readonly #readServer = new ReadServer();
   readonly #followServer: FollowServer;
   readonly #source: ProbeSource;
-  #leaderTerm: LeaderTerm | undefined;
-  /** Applied so far, one counts as caught up with the present leader. */
+  /** The bond and store that Raft was told of, for each peer. */
+  readonly #linked = new Map<PeerId, { readonly bond: Bond; readonly member: MemberId }>();
+  /** Applied so far, one counts as caught up with the leader of this term. */
   #onlineAt: { readonly term: Term; readonly index: Index } | undefined;
   #toldCommit: Index = 0;
-  #hasOpenEntry: boolean;
-  #knownVoters: readonly MemberId[] = [];
+  #hasOpenEntry = false;
 
   constructor(
     context: LifeContext,
@@ -75,43 +76,43 @@ export class Life {
     this.incarnation = store.incarnation;
     this.self = memberId(context.selfId, store.storage.storeId);
     this.#source = { peer: context.selfId, group: context.groupId, member: this.self, incarnation: store.incarnation };
-    this.#hasOpenEntry = store.entries.some(({ kind }) => kind === ENTRY_OPEN);
-    const { runtime, groupId, networkId, scope, probe } = context;
-    this.replica = new Replica({
-      runtime,
-      groupId,
-      networkId,
-      events: {
-        onBatch: (batch) => context.onBatch(batch),
-        onSession: (key, session) => context.onSession(key, session),
-        onFailure: (failure) => context.onMachineFailure(failure),
-      },
-    });
+    const { runtime, groupId, networkId, replicaEvents } = context;
+    this.replica = new Replica({ runtime, groupId, networkId, events: replicaEvents });
     this.#applier = new Applier({
       replica: this.replica,
-      scope,
-      onApplied: (entry) => probe?.onApply(this.#source, entry, this.replica.position),
+      scope: context.scope,
+      onApplied: (entry) => context.probe?.onApply(this.#source, entry, this.replica.position),
       onProgress: () => context.onApplied(this.replica.index),
     });
-    this.#followServer = new FollowServer(() => this.#committedLog());
-    probe?.onStart(this.#source, store.hardState, store.entries);
-    const voters = lastVoters(store.entries);
-    if (voters?.includes(this.self)) this.voter = this.#makeVoter(store.hardState, store.entries);
-    else this.#follower = this.#makeFollower(store.entries);
+    context.probe?.onStart(this.#source, store.hardState, store.entries);
+    this.driver = this.#makeDriver(store.hardState, store.entries);
+    this.office = new Office({
+      context,
+      driver: this.driver,
+      replica: this.replica,
+      incarnation: this.incarnation,
+      self: this.self,
+      onElected: (term, index) => {
+        this.#onlineAt = { term, index };
+      },
+    });
+    this.#followServer = new FollowServer(this.incarnation, committedLogOf(this.driver.raft));
+    this.#puller = this.#makePuller();
+    this.#findOpenEntry();
   }
 
   get role(): "voter" | "reader" {
-    return this.voter === undefined ? "reader" : "voter";
+    return this.voters.includes(this.self) ? "voter" : "reader";
   }
   get voters(): readonly MemberId[] {
-    return this.voter?.raft.voters ?? this.#knownVoters;
+    return this.driver.raft.voters;
   }
   get isLeader(): boolean {
-    return this.voter?.isLeader === true;
+    return this.driver.isLeader;
   }
   /** As the leader: takes commands and strong reads. */
   get isServing(): boolean {
-    return this.#leaderTerm?.isServing === true;
+    return this.office.isServing;
   }
   /** It leads, as its node's user sees it: it serves, or, being alone, would at the first need. */
   get leads(): boolean {
@@ -122,19 +123,26 @@ export class Life {
   get isOpen(): boolean {
     return this.#hasOpenEntry;
   }
+  /** A command is in our log, committed or not. */
+  get hasCommands(): boolean {
+    const { raft } = this.driver;
+    if (this.replica.position > 0 || this.replica.failure !== undefined) return true;
+    const tail = raft.entriesFrom(this.replica.index + 1, raft.last.index, Number.MAX_SAFE_INTEGER);
+    return tail.some(({ kind }) => kind === ENTRY_COMMANDS);
+  }
   get commit(): Index {
-    return this.voter?.raft.commit ?? this.#follower?.commit ?? 0;
+    return this.driver.raft.commit;
   }
 
   get term(): Term {
-    if (this.voter !== undefined) return this.voter.raft.term;
-    return this.#leaderBond()?.status.term ?? 0;
+    const { term } = this.driver.raft;
+    return this.role === "voter" ? term : Math.max(term, this.#leaderBond()?.status.term ?? 0);
   }
 
   get leader(): PeerId | undefined {
-    if (this.voter === undefined) return this.#leaderBond()?.peer;
-    const { leader } = this.voter.raft;
-    return leader === undefined ? undefined : peerOf(leader);
+    const { leader } = this.driver.raft;
+    if (leader !== undefined) return peerOf(leader);
+    return this.role === "voter" ? undefined : this.#leaderBond()?.peer;
   }
 
   /** Caught up with a leader that serves. */
@@ -145,97 +153,83 @@ export class Life {
     const leader = this.leader;
     const bond = leader === undefined ? undefined : this.#c.bonds.get(leader);
     if (bond?.status.isServing !== true || bond.status.incarnation !== this.incarnation) return false;
-    if (this.voter !== undefined) return this.#isPast(this.voter.raft.term);
-    return this.#follower?.isCaughtUp === true && this.replica.index >= this.commit;
+    if (this.role === "voter" && this.#isPast(this.term)) return true;
+    return this.#puller.isCaughtUp && this.replica.index >= this.commit;
+  }
+
+  /** A majority of the voters is in sight, ourselves included if we vote. */
+  get seesQuorum(): boolean {
+    const seen = this.voters.filter((voter) => voter === this.self || this.#c.bonds.get(peerOf(voter)) !== undefined);
+    return seen.length * 2 > this.voters.length;
   }
 
   /** Handles what concerns the log. */
   onFrame(bond: Bond, frame: BondFrame): void {
     switch (frame.type) {
       case "raft":
-        if (this.voter !== undefined && bond.isBound(frame, this.self, this.incarnation)) this.#onRaft(bond, frame);
+        if (bond.isBound(frame, this.self, this.incarnation)) this.#onRaft(bond, frame);
         break;
       case "open-session":
         bond.checkSession(frame.key);
-        this.openSession(frame.key);
+        this.office.openSession(frame.key);
         break;
       case "commands":
         this.#onCommands(bond, frame);
         break;
       case "read":
-        this.read((index) => bond.send({ type: "read-reply", request: frame.request, index }));
+        this.office.read((index) => bond.send({ type: "read-reply", request: frame.request, index }));
         break;
       case "fetch":
-        this.#followServer.onFetch(bond, frame.incarnation, frame.after);
+        this.#followServer.onFetch(bond, frame);
         break;
       case "entries":
-        this.#follower?.onEntries(bond, frame);
+        this.#puller.onEntries(bond, frame);
+        break;
+      case "transfer":
+        if (this.isLeader) this.office.handOver(frame.to);
         break;
     }
   }
 
-  onBondUp(bond: Bond): void {
-    bond.isNews();
-    if (bond.status.incarnation === this.incarnation) this.voter?.enqueue({ type: "link-opened", peer: bond.member });
-    this.#follower?.refresh();
+  /** A bond is new, or its peer told something new of itself. */
+  onBond(bond: Bond): void {
+    const known = this.#linked.get(bond.peer);
+    const isOurs = bond.status.incarnation === this.incarnation;
+    if (isOurs && (known?.bond !== bond || known.member !== bond.member)) {
+      this.#linked.set(bond.peer, { bond, member: bond.member });
+      this.driver.enqueue({ type: "link-opened", peer: bond.member });
+    }
+    this.#updatePuller();
   }
 
   onBondDown(bond: Bond): void {
     this.#followServer.onBondDown(bond);
-    this.voter?.onLinkClosed(bond.member);
-    this.#follower?.refresh();
+    const known = this.#linked.get(bond.peer);
+    if (known?.bond === bond) {
+      this.#linked.delete(bond.peer);
+      this.driver.onLinkClosed(known.member);
+    }
+    this.#updatePuller();
   }
 
   onDrain(bond: Bond): void {
-    this.#followServer.onDrain(bond, this.incarnation);
+    this.#followServer.onDrain(bond);
   }
 
-  onStatus(bond: Bond): void {
-    this.#follower?.refresh();
-    // Only then: whoever is probed anew is sent again what is on its way.
-    if (bond.isNews() && bond.status.incarnation === this.incarnation) {
-      this.voter?.enqueue({ type: "link-opened", peer: bond.member });
-    }
-  }
-
-  /** Ignored by all but a serving leader: whoever asked asks again. */
-  openSession(key: string): void {
-    this.#leaderTerm?.openSession(key);
-    this.voter?.wake();
-  }
-
-  /** The number that is expected instead, if the leader cannot take these. */
-  takeBatches(session: Index, batches: (BondFrame & { type: "commands" })["batches"]): number | undefined {
-    if (!this.isServing) return undefined;
-    const expected = this.#leaderTerm?.takeBatches(session, batches);
-    this.voter?.wake();
-    return expected;
-  }
-
-  /** Confirms a read as the leader; `undefined` if this is not one that serves. */
-  read(reply: (index: Index | undefined) => void): void {
-    if (!this.isServing || this.voter === undefined) return reply(undefined);
-    const id = this.#readServer.register(reply);
-    if (id === undefined) reply(undefined);
-    else this.voter.enqueue({ type: "read", id });
-  }
-
-  /** A lone leader opens at the first need; others as soon as all voters hold the genesis. */
-  wantOpen(): void {
-    if (this.#leaderTerm === undefined || this.#leaderTerm.isOpening) return;
-    this.#leaderTerm.wantOpen();
-    this.voter?.wake();
+  tick(): void {
+    this.driver.tick();
+    this.office.tick();
   }
 
   stop(): void {
-    this.voter?.stop();
-    this.#follower?.stop();
-    this.#readServer.refuseAll();
+    this.driver.stop();
+    this.#puller.stop();
+    this.office.stop();
   }
 
-  #makeVoter(hardState: HardState, entries: readonly Entry[]): Voter {
+  #makeDriver(hardState: HardState, entries: readonly Entry[]): RaftDriver {
     const { env, timing, probe } = this.#c;
-    const voter = new Voter({
+    const driver = new RaftDriver({
       env,
       self: this.self,
       storage: this.storage,
@@ -247,47 +241,39 @@ export class Life {
       events: {
         send: (envelopes) => this.#send(envelopes),
         onCommitted: (committed) => this.#applier.push(committed),
-        onReads: (reads, refused) => {
-          for (const { id, index } of reads) this.#readServer.answer(id, index);
-          for (const id of refused) this.#readServer.answer(id, undefined);
-        },
+        onReads: (reads, refused) => this.office.onReads(reads, refused),
         onStep: () => this.#onStep(),
-        takeDrafts: (firstIndex) => this.#leaderTerm?.takeDrafts(firstIndex) ?? [],
+        takeDrafts: (firstIndex) => this.office.takeDrafts(firstIndex),
         onStorageFailure: (cause) => this.#c.onStorageFailure(cause),
         onBug: (cause) => this.#c.onBug(cause),
       },
     });
     probe?.onVoter(this.#source, {
-      campaign: () => voter.campaign(),
-      transfer: (to) => voter.enqueue({ type: "transfer", to }),
+      campaign: () => driver.campaign(),
+      transfer: (to) => driver.enqueue({ type: "transfer", to }),
     });
-    return voter;
+    return driver;
   }
 
-  #makeFollower(entries: readonly Entry[]): Follower {
+  #makePuller(): Puller {
     const { env, scope, bonds } = this.#c;
-    this.#onFollowed(entries);
-    return new Follower({
+    const { raft } = this.driver;
+    return new Puller({
       env,
       scope,
-      storage: this.storage,
       incarnation: this.incarnation,
-      entries,
       bonds: () => bonds.all,
       leader: () => this.leader,
-      onEntries: (more) => {
-        this.#onFollowed(more);
-        this.#followServer.onCommit(this.incarnation);
-        this.#c.onChange();
-      },
-      onFailure: (cause) => this.#c.onStorageFailure(cause),
+      last: () => raft.last,
+      committed: () => ({ index: raft.commit, term: raft.entry(raft.commit)?.term ?? 0 }),
+      onLearnt: (prev, entries, commit) => this.driver.enqueue({ type: "learn", prev, entries, commit }),
     });
   }
 
-  #onFollowed(entries: readonly Entry[]): void {
-    this.#knownVoters = lastVoters(entries) ?? this.#knownVoters;
-    this.#hasOpenEntry ||= entries.some(({ kind }) => kind === ENTRY_OPEN);
-    if (entries.length > 0) this.#applier.push(entries);
+  /** A voter that hears its leader is fed by it. */
+  #updatePuller(): void {
+    const isFed = this.role === "voter" && this.driver.raft.leader !== undefined;
+    this.#puller.update(!isFed && this.#leaderBond() !== undefined);
   }
 
   #onRaft(bond: Bond, frame: BondFrame & { type: "raft" }): void {
@@ -296,56 +282,33 @@ export class Life {
       if (message.type === "append" && (this.#onlineAt?.term ?? 0) < message.term) {
         this.#onlineAt = { term: message.term, index: message.commit };
       }
-      this.voter?.enqueue({ type: "message", from: bond.member, message });
+      this.driver.enqueue({ type: "message", from: bond.member, message });
     }
   }
 
   #onCommands(bond: Bond, frame: BondFrame & { type: "commands" }): void {
     checkBatches(this.#c.runtime, frame.batches);
-    const expected = this.takeBatches(frame.session, frame.batches);
+    const expected = this.office.takeBatches(frame.session, frame.batches);
     if (expected !== undefined) bond.send({ type: "commands-refused", session: frame.session, expected });
   }
 
   #onStep(): void {
-    const voter = this.voter;
-    if (voter === undefined) return;
-    const { raft } = voter;
-    // Until it is applied it may still be truncated; the log is short as long as that lasts.
-    if (!this.replica.isOpen) {
-      this.#hasOpenEntry = raft
-        .entriesFrom(1, raft.last.index, Number.MAX_SAFE_INTEGER)
-        .some(({ kind }) => kind === ENTRY_OPEN);
-    }
-    this.#updateLeaderTerm(voter);
+    const { raft } = this.driver;
+    if (!this.replica.isOpen) this.#findOpenEntry();
+    this.office.update();
     if (raft.commit > this.#toldCommit) {
       this.#toldCommit = raft.commit;
-      this.#followServer.onCommit(this.incarnation);
+      this.#followServer.onCommit();
     }
+    this.#updatePuller();
     this.#c.onChange();
   }
 
-  #updateLeaderTerm(voter: Voter): void {
-    const { raft } = voter;
-    if (!voter.isLeader || this.#leaderTerm?.term !== raft.term) {
-      if (this.#leaderTerm !== undefined) this.#readServer.refuseAll();
-      this.#leaderTerm = undefined;
-    }
-    if (!voter.isLeader) return;
-    if (this.#leaderTerm === undefined) {
-      const tail = raft.entriesFrom(this.replica.index + 1, raft.last.index, Number.MAX_SAFE_INTEGER);
-      this.#leaderTerm = new LeaderTerm(raft.term, this.replica, tail, () => this.#c.env.clock.monotonicUs());
-      this.#onlineAt = { term: raft.term, index: raft.last.index };
-      voter.wake();
-    }
-    if (this.#leaderTerm.isServing) return;
-    const { progress, durable } = raft.status();
-    this.#leaderTerm.updateServing({
-      commit: raft.commit,
-      voters: raft.voters.length,
-      holders: (index) => progress.filter(({ match }) => match >= index).length + (durable >= index ? 1 : 0),
-      isLone: raft.voters.length === 1,
-    });
-    if (this.#leaderTerm.wantsToAppend) voter.wake();
+  /** Until it is applied it may still be truncated; the log is short as long as that lasts. */
+  #findOpenEntry(): void {
+    const { raft } = this.driver;
+    const entries = raft.entriesFrom(1, raft.last.index, Number.MAX_SAFE_INTEGER);
+    this.#hasOpenEntry = entries.some(({ kind }) => kind === ENTRY_OPEN);
   }
 
   #send(envelopes: readonly Envelope[]): void {
@@ -379,15 +342,4 @@ export class Life {
   #isPast(term: Term): boolean {
     return this.#onlineAt !== undefined && this.#onlineAt.term === term && this.replica.index >= this.#onlineAt.index;
   }
-
-  #committedLog(): CommittedLog | undefined {
-    if (this.#follower !== undefined) return this.#follower;
-    return this.voter && committedLogOf(this.voter.raft);
-  }
-}
-
-function lastVoters(entries: readonly Entry[]): readonly MemberId[] | undefined {
-  let voters: readonly MemberId[] | undefined;
-  for (const entry of entries) voters = votersOf(entry) ?? voters;
-  return voters;
 }

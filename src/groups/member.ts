@@ -1,41 +1,38 @@
 import { type GroupState, MosaikError, mosaikError, Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { UniqueId } from "../identity/index.ts";
-import type { MemberId } from "../raft/index.ts";
-import type { Storage, StorageFactory } from "../storage/index.ts";
+import type { IncarnationId, Storage, StorageFactory } from "../storage/index.ts";
 import type { Bond } from "./bond.ts";
 import { Bonds, type BondsOptions } from "./bonds.ts";
 import { Conditions } from "./conditions.ts";
+import { Departure } from "./departure.ts";
+import { TICK_MS } from "./driver.ts";
 import { Founder } from "./founder.ts";
 import type { BondFrame } from "./frames.ts";
 import type { Life, LifeContext } from "./life.ts";
+import { Observations } from "./observations.ts";
 import { Proposer } from "./proposer.ts";
 import { Reads } from "./reads.ts";
 import type { MachineFailure } from "./replica.ts";
 import { Router } from "./router.ts";
-import { isSameStatus, type MemberStatus, peerOf } from "./status.ts";
-import { TICK_MS } from "./voter.ts";
+import { isSameStatus, type MemberStatus } from "./status.ts";
 
 const HANDOVER_TIMEOUT_MS = 1_000;
+/** How long a closing member waits to be let go. */
+const CLOSE_LEAVE_TIMEOUT_MS = 1_500;
 const TICKS_PER_SECOND = 1_000 / TICK_MS;
 
-export type MemberOptions = Omit<
+export type MemberOptions = Pick<
   LifeContext,
-  | "scope"
-  | "bonds"
-  | "onChange"
-  | "onApplied"
-  | "onBatch"
-  | "onSession"
-  | "onMachineFailure"
-  | "onStorageFailure"
-  | "onBug"
+  "env" | "selfId" | "groupId" | "networkId" | "runtime" | "timing" | "logger" | "probe"
 > &
   Pick<BondsOptions, "endpoint" | "directory" | "secrets"> & {
     readonly name: string;
     readonly storage: StorageFactory;
     /** Undefined: never votes. */
     readonly expect: number | undefined;
+    /** A store of this incarnation is set aside at the start. */
+    readonly discard: IncarnationId | undefined;
   };
 
 /**
@@ -47,7 +44,8 @@ export class Member {
   readonly reads: Reads;
   readonly conditions = new Conditions();
   readonly closed: Promise<MosaikError | undefined>;
-  readonly counters = { elections: 0, leaderChanges: 0 };
+  readonly departure: Departure;
+  readonly observations: Observations;
   readonly #o: MemberOptions;
   readonly #scope: Scope;
   readonly #context: LifeContext;
@@ -64,12 +62,11 @@ export class Member {
   #isDemandKnown = false;
   #toldStatus: MemberStatus | undefined;
   #ticks = 0;
-  #lastRole: string | undefined;
-  #lastLeader: PeerId | undefined;
 
   constructor(options: MemberOptions) {
     this.#o = options;
-    const { env, selfId, groupId, endpoint, directory, secrets, runtime, logger } = options;
+    const { env, selfId, groupId, directory, logger } = options;
+    this.observations = new Observations(logger, options.name);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -78,39 +75,32 @@ export class Member {
     this.proposer = new Proposer(Buffer.from(env.random.bytes(16)).toString("hex"), nowUs);
     this.reads = new Reads(nowUs, () => this.#life?.replica.index ?? 0);
     this.#router = new Router(selfId, this.proposer, this.reads);
-    this.bonds = new Bonds({
-      env,
+    this.bonds = this.#makeBonds(options);
+    this.departure = new Departure({
       scope: this.#scope,
+      bonds: this.bonds,
+      conditions: this.conditions,
       selfId,
-      group: groupId,
-      endpoint,
-      directory,
-      secrets,
-      logger,
-      machine: { name: runtime.name, version: runtime.version, codec: runtime.codecName },
-      status: () => this.status(),
-      handlers: {
-        onOpen: (bond) => this.#onBondUp(bond),
-        onFrame: (bond, frame) => this.#onFrame(bond, frame),
-        onDrain: (bond) => {
-          this.#life?.onDrain(bond);
-          this.proposer.pump();
-        },
-        onClose: (bond) => this.#onBondDown(bond),
-        onAttempted: () => this.#founder.evaluate(),
-      },
+      life: () => this.#life,
+      state: () => this.state,
+      onChange: () => this.#onChange(),
     });
     this.#context = {
       ...options,
       scope: this.#scope,
       bonds: this.bonds,
+      replicaEvents: {
+        onBatch: (batch) => this.proposer.onBatch(batch),
+        onSession: (key, session) => this.proposer.onSession(key, session),
+        onFailure: (failure) => this.#onMachineFailure(failure),
+        isWatched: () => this.observations.isWatched,
+        onCommand: (command) => this.observations.tell(command),
+      },
       onChange: () => this.#onChange(),
       onApplied: (index) => this.#onApplied(index),
-      onBatch: (batch) => this.proposer.onBatch(batch),
-      onSession: (key, session) => this.proposer.onSession(key, session),
-      onMachineFailure: (failure) => this.#onMachineFailure(failure),
       onStorageFailure: (cause) => this.#onStorageFailure(cause),
       onBug: (cause) => this.#stop(cause),
+      isLeaving: () => this.departure.isLeaving,
     };
     this.#founder = new Founder({
       context: this.#context,
@@ -157,7 +147,7 @@ export class Member {
     if (this.#closing !== undefined || this.#failure !== undefined) return "closed";
     if (this.#life?.isOnline === true) return "online";
     if (!this.#wasOnline) return "joining";
-    return this.leader === undefined && !this.#seesQuorum() ? "no-quorum" : "offline";
+    return this.leader === undefined && this.#life?.seesQuorum !== true ? "no-quorum" : "offline";
   }
 
   status(): MemberStatus {
@@ -171,25 +161,11 @@ export class Member {
       isServing: life?.isServing ?? false,
       term: life?.role === "voter" ? life.term : 0,
       leader: life?.leader,
+      isLeaving: this.departure.isLeaving,
+      isReluctant: this.#o.timing.electionFactor > 1 || this.#machineFailure !== undefined,
       position: this.position,
-    };
-  }
-
-  /** Plain JSON, for people. */
-  inspect(): object {
-    const life = this.#life;
-    return {
-      state: this.state,
-      ...this.status(),
-      voters: life?.voters.map(peerOf) ?? [],
-      commit: life?.commit ?? 0,
-      applied: life?.replica.index ?? 0,
-      sessions: life?.replica.sessions.size ?? 0,
-      raft: life?.voter?.raft.status(),
-      commands: this.proposer.pending,
-      reads: this.reads.pending,
-      bonds: this.bonds.all.map(({ peer, status, link }) => ({ peer, status, queuedBytes: link.queuedBytes })),
-      counters: { ...this.counters },
+      index: life?.commit ?? 0,
+      left: this.#founder.left,
     };
   }
 
@@ -199,20 +175,22 @@ export class Member {
     this.#isDemandKnown = true;
     queueMicrotask(() => {
       this.#isDemandKnown = false;
-      this.#life?.wantOpen();
+      this.#life?.office.wantOpen();
       this.proposer.pump();
     });
   }
 
   /** Hands leadership over. Resolves when we no longer lead, at the latest after a second. */
-  async handOver(): Promise<void> {
-    const voter = this.#life?.voter;
-    if (voter?.handOver(this.#isThere) !== true) return;
-    const mayHandOver = (): boolean => voter.isLeader && voter.raft.voters.some(this.#isThere);
-    const timeout = new AbortController();
-    const timer = this.#scope.after(HANDOVER_TIMEOUT_MS, () => timeout.abort());
-    await this.conditions.until(() => (mayHandOver() ? undefined : true), timeout.signal).catch(() => undefined);
-    timer.cancel();
+  handOver(): Promise<void> {
+    return this.departure.handOver(HANDOVER_TIMEOUT_MS);
+  }
+
+  /** Gives up membership and this node's copy, then closes. @throws `last-voter`, `group-offline`: it stays */
+  async leave(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    await this.departure.leave(timeoutMs, signal);
+    const storage = this.#storage;
+    this.#closing ??= this.#shutDown(undefined, () => storage?.setAside("the member left") ?? Promise.resolve());
+    await this.#closing;
   }
 
   /** Orderly: leadership, then the node's own waits, bonds and storage. Idempotent. */
@@ -221,9 +199,30 @@ export class Member {
     return this.#closing;
   }
 
+  #makeBonds(options: MemberOptions): Bonds {
+    const { runtime } = options;
+    return new Bonds({
+      ...options,
+      scope: this.#scope,
+      group: options.groupId,
+      machine: { name: runtime.name, version: runtime.version, codec: runtime.codecName },
+      status: () => this.status(),
+      handlers: {
+        onOpen: (bond) => this.#onBondUp(bond),
+        onFrame: (bond, frame) => this.#onFrame(bond, frame),
+        onDrain: (bond) => {
+          this.#life?.onDrain(bond);
+          this.proposer.pump();
+        },
+        onClose: (bond) => this.#onBondDown(bond),
+        onAttempted: () => this.#founder.evaluate(),
+      },
+    });
+  }
+
   async #open(): Promise<void> {
     try {
-      this.#storage = await this.#o.storage.open(this.#o.groupId);
+      this.#storage = await this.#openStorage();
     } catch (cause) {
       return this.#onStorageFailure(cause);
     }
@@ -234,11 +233,19 @@ export class Member {
     this.bonds.refresh();
   }
 
+  async #openStorage(): Promise<Storage> {
+    const { storage, groupId, discard } = this.#o;
+    const store = await storage.open(groupId);
+    if (discard === undefined || store.incarnation !== discard) return store;
+    await store.setAside("discarded by the operator");
+    return storage.open(groupId);
+  }
+
   #begin(life: Life): void {
     this.#life = life;
     // First who we are: what we ask for next is asked in its name.
     this.#tellStatus();
-    for (const bond of this.bonds.all) life.onBondUp(bond);
+    for (const bond of this.bonds.all) life.onBond(bond);
     this.#onChange();
   }
 
@@ -247,11 +254,12 @@ export class Member {
     this.#life?.stop();
     this.#life = undefined;
     this.#storage = storage;
+    this.observations.tell({ type: "reset", position: 0 });
     this.#onChange();
   }
 
   #onBondUp(bond: Bond): void {
-    this.#life?.onBondUp(bond);
+    this.#life?.onBond(bond);
     this.#onChange();
     // Our hello may be older than what we became since.
     bond.send({ type: "status", status: this.status() });
@@ -267,13 +275,16 @@ export class Member {
   #onFrame(bond: Bond, frame: BondFrame): void {
     switch (frame.type) {
       case "status":
-        this.#life?.onStatus(bond);
+        this.#life?.onBond(bond);
+        this.observations.noteRival(this.#life, bond);
         this.#founder.onBondChange(bond);
         return this.#onChange();
       case "genesis":
         return this.#founder.onGenesis(frame.entry);
       case "dissolve":
         return this.#founder.onDissolve(bond, frame.incarnation);
+      case "released":
+        return this.departure.onReleased(frame.incarnation);
       case "commands-refused":
         if (this.#router.leadsTo(bond)) this.proposer.onRefused(frame.session, frame.expected);
         return;
@@ -287,7 +298,8 @@ export class Member {
 
   #onTick(): void {
     this.#ticks++;
-    this.#life?.voter?.tick();
+    this.#life?.tick();
+    this.departure.tick();
     this.proposer.sweep();
     this.reads.sweep();
     if (this.proposer.pending > 0 || this.reads.pending > 0) this.onDemand();
@@ -304,21 +316,12 @@ export class Member {
   }
 
   #onChange(): void {
-    this.#count();
+    this.observations.update(this.#life);
     this.#router.update(this.#life, (peer) => this.bonds.get(peer));
     this.#tellStatus();
     this.#founder.onChange();
     if (this.isOnline) this.#wasOnline = true;
     this.conditions.notify();
-  }
-
-  #count(): void {
-    const role = this.#life?.voter?.raft.role;
-    if (role === "candidate" && this.#lastRole !== "candidate") this.counters.elections++;
-    this.#lastRole = role;
-    const leader = this.#life?.leader;
-    if (leader !== undefined && leader !== this.#lastLeader) this.counters.leaderChanges++;
-    this.#lastLeader = leader ?? this.#lastLeader;
   }
 
   #tellStatus(): void {
@@ -327,16 +330,6 @@ export class Member {
     if (this.#toldStatus !== undefined && isSameStatus(status, this.#toldStatus)) return;
     this.#toldStatus = status;
     for (const bond of this.bonds.all) bond.send({ type: "status", status });
-  }
-
-  readonly #isThere = (member: MemberId): boolean => this.bonds.get(peerOf(member))?.member === member;
-
-  #seesQuorum(): boolean {
-    const voters = this.#life?.voters ?? [];
-    const seen = voters.filter(
-      (voter) => peerOf(voter) === this.#o.selfId || this.bonds.get(peerOf(voter)) !== undefined,
-    );
-    return seen.length * 2 > voters.length;
   }
 
   #onMachineFailure(failure: MachineFailure): void {
@@ -355,7 +348,7 @@ export class Member {
     this.proposer.fail(failed("unknown"), this.#machineFailure);
     this.reads.close(this.#machineFailure);
     this.conditions.close(this.#machineFailure);
-    this.#life?.voter?.handOver(this.#isThere);
+    this.#life?.office.handOver();
   }
 
   #onStorageFailure(cause: unknown): void {
@@ -379,20 +372,24 @@ export class Member {
   }
 
   async #close(): Promise<void> {
-    await this.handOver();
+    // What is kept on disk is expected back; what was in memory never votes again.
+    if (this.#o.storage.isDurable) await this.departure.handOver(HANDOVER_TIMEOUT_MS);
+    else await this.departure.leaveQuietly(CLOSE_LEAVE_TIMEOUT_MS);
     await this.#shutDown(undefined);
   }
 
-  async #shutDown(cause: MosaikError | undefined): Promise<void> {
+  async #shutDown(cause: MosaikError | undefined, beforeClose?: () => Promise<void>): Promise<void> {
     this.proposer.close(cause);
     this.reads.close(cause ?? mosaikError("closed", "the group was closed"));
     this.conditions.close(cause);
+    this.observations.close();
     this.#unsubscribe();
     this.#o.directory.withdrawGroup(this.#o.groupId);
     this.#life?.stop();
     // First what is under way here, so that no store is bound and no bond made behind our back.
     await this.#scope.close();
     await this.bonds.close();
+    await beforeClose?.().catch(() => undefined);
     await this.#storage?.close().catch(() => undefined);
     this.#resolveClosed(cause);
   }

@@ -7,11 +7,19 @@ import {
   decodeGenesis,
   decodeSession,
   ENTRY_COMMANDS,
+  ENTRY_CONFIGURATION,
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
 } from "./entries.ts";
-import type { ApplyContext, ApplyOutcome, MachineInstance, MachineRuntime, Rejection } from "./machine/index.ts";
+import type {
+  ApplyContext,
+  ApplyOutcome,
+  DecodedCommand,
+  MachineInstance,
+  MachineRuntime,
+  Rejection,
+} from "./machine/index.ts";
 import { type SessionIndex, SessionTable } from "./sessions.ts";
 
 /** What one command came to. */
@@ -36,8 +44,21 @@ export interface MachineFailure {
   readonly cause: unknown;
 }
 
+/** One command that this replica applied, for those who watch. Rejected ones are left out: they changed nothing. */
+export interface AppliedCommand {
+  readonly type: "applied";
+  readonly position: number;
+  readonly timeMs: number;
+  readonly name: string;
+  readonly input: unknown;
+  readonly result: unknown;
+}
+
 export interface ReplicaEvents {
   onBatch(batch: AppliedBatch): void;
+  /** `onCommand` is wanted. */
+  isWatched?(): boolean;
+  onCommand?(command: AppliedCommand): void;
   onSession(key: string, session: SessionIndex): void;
   onFailure(failure: MachineFailure): void;
 }
@@ -123,6 +144,7 @@ export class Replica {
         this.#applyCommands(entry);
         break;
       case ENTRY_NOOP:
+      case ENTRY_CONFIGURATION:
         break;
       default:
         // Of a later version: whatever it means, our state would not be that of the others.
@@ -157,8 +179,10 @@ export class Replica {
       for (const [number, bytes] of commands.entries()) {
         const command = this.#runtime.decodeCommand(bytes);
         name = command.name;
-        outcomes.push(outcomeOf(this.#machine.apply(command, this.#contextOf(entry, number, this.#position + 1))));
+        const outcome = outcomeOf(this.#machine.apply(command, this.#contextOf(entry, number, this.#position + 1)));
         this.#position++;
+        outcomes.push(outcome);
+        this.#tell(command, outcome, this.#position);
       }
       return outcomes;
     } catch (cause) {
@@ -176,12 +200,21 @@ export class Replica {
       const decoded = commands.map((bytes) => this.#runtime.decodeCommand(bytes));
       const contexts = decoded.map((_, number) => this.#contextOf(entry, number, this.#position + 1 + number));
       const outcomes = applyBatch(decoded, contexts).map(outcomeOf);
-      this.#position += outcomes.length;
+      for (const [number, outcome] of outcomes.entries()) {
+        this.#position++;
+        this.#tell(decoded[number] as DecodedCommand, outcome, this.#position);
+      }
       return outcomes;
     } catch (cause) {
       this.#fail("applyBatch", cause);
       return undefined;
     }
+  }
+
+  #tell({ name, input }: DecodedCommand, outcome: CommandOutcome, position: number): void {
+    if (outcome.type !== "applied" || this.#events.isWatched?.() !== true) return;
+    const { result } = outcome;
+    this.#events.onCommand?.({ type: "applied", position, timeMs: this.#timeMs, name, input, result });
   }
 
   #contextOf({ index, term }: Entry, number: number, position: number): ApplyContext {

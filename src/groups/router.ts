@@ -44,12 +44,12 @@ export class Router {
   }
 
   #here(life: Life): void {
-    this.#reads.setRoute((request) => life.read((index) => this.#reads.onReply(request, index)));
+    this.#reads.setRoute((request) => life.office.read((index) => this.#reads.onReply(request, index)));
     this.#proposer.setRoute({
-      openSession: (key) => life.openSession(key),
+      openSession: (key) => life.office.openSession(key),
       send: (session, batches) => {
-        const expected = life.takeBatches(session, batches);
-        // Not now: the proposer is in the middle of sending.
+        const expected = life.office.takeBatches(session, batches);
+        // Not at once: the proposer is in the middle of sending.
         if (expected !== undefined) queueMicrotask(() => this.#proposer.onRefused(session, expected));
         return expected === undefined;
       },

@@ -1,5 +1,5 @@
 import type { PeerId } from "../identity/index.ts";
-import type { MemberId, Term } from "../raft/index.ts";
+import type { Index, MemberId, Term } from "../raft/index.ts";
 import type { IncarnationId, StoreId } from "../storage/index.ts";
 
 /**
@@ -23,9 +23,20 @@ export interface MemberStatus {
   readonly leader: PeerId | undefined;
   /** As leader: takes commands and strong reads now. */
   readonly isServing: boolean;
+  /** Is about to give up its membership. */
+  readonly isLeaving: boolean;
+  /** Would rather not lead. */
+  readonly isReluctant: boolean;
   /** User commands applied. Told at the next change of anything else, and at most once a second. */
   readonly position: number;
+  /** Known to be committed. Told with the position. */
+  readonly index: Index;
+  /** Incarnations whose stores this process set aside, the latest last. */
+  readonly left: readonly IncarnationId[];
 }
+
+/** How many incarnations a member remembers to have left. */
+export const LEFT_MAX = 8;
 
 /** Raft's name of a member: the peer, and the store that its promises are in. Both are needed: a peer that lost its store is another voter. */
 export function memberId(peer: PeerId, store: StoreId): MemberId {
@@ -40,7 +51,7 @@ export function storeOf(member: MemberId): StoreId {
   return member.slice(65) as StoreId;
 }
 
-/** Would others learn anything but the position? */
+/** Would others learn anything but how far it is? */
 export function isSameStatus(a: MemberStatus, b: MemberStatus): boolean {
   return (
     a.storeId === b.storeId &&
@@ -50,6 +61,8 @@ export function isSameStatus(a: MemberStatus, b: MemberStatus): boolean {
     a.isEligible === b.isEligible &&
     a.isServing === b.isServing &&
     a.term === b.term &&
-    a.leader === b.leader
+    a.leader === b.leader &&
+    a.isLeaving === b.isLeaving &&
+    a.left.length === b.left.length
   );
 }

@@ -1,7 +1,8 @@
-import type { GroupState, MosaikError } from "../env/index.ts";
+import type { GroupState, MosaikError, Subscription } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import type {
   AnyMachine,
+  Applied,
   CommandOf,
   CommandResult,
   CommandResults,
@@ -11,6 +12,7 @@ import type {
   QueryOf,
   QueryResult,
 } from "./machine/index.ts";
+import type { Reset } from "./observations.ts";
 
 /** Every field may be missing or `undefined`, so that `process.env.NAME` can be passed as it is. */
 export type Options<Fields> = { readonly [Name in keyof Fields]?: Fields[Name] | undefined };
@@ -44,11 +46,15 @@ export type Member = Readonly<{
   position: number | undefined;
 }>;
 
-export type GroupTuning = Options<Record<"heartbeatIntervalMs" | "electionTimeoutMs", number>>;
+export type GroupTuning = Options<
+  Record<"heartbeatIntervalMs" | "electionTimeoutMs" | "promoteAfterMs" | "removeDeadAfterMs", number>
+>;
 export type OpenOptions = Options<{
   /** The deadline of each operation that states none. Default 10,000. */ timeoutMs: number;
   /** Who may be in: proved by each member to each other. Default: all of the network. In a list the first is ours and all are accepted. */
   secret: OneOrMore<string>;
+  /** The operator's answer to rivals: an incarnation whose local store is set aside at the start. */
+  discard: UniqueId;
   tuning: GroupTuning;
 }>;
 /** `expect`: how many members found the group; unused once it exists. No default, since a wrong guess makes two groups of one. */
@@ -69,7 +75,11 @@ export type ReplicaWhen = Conditions<"online" | "offline"> & {
 };
 export type GroupWhen = ReplicaWhen &
   Conditions<"isLeader" | "isFollower" | "noQuorum"> &
-  Conditions<"leaderElected" | "leaderChanged", PeerId> & { leaderIs(peer: PeerId, options?: Wait): Promise<void> };
+  Conditions<"leaderElected" | "leaderChanged", PeerId> & {
+    leaderIs(peer: PeerId, options?: Wait): Promise<void>;
+    /** Another open incarnation of this group is in sight; resolves with its id. */
+    rival(options?: Wait): Promise<UniqueId>;
+  };
 
 export interface Group<M extends AnyMachine = NoMachine> extends Handle, GroupStatus {
   readonly id: UniqueId;
@@ -112,6 +122,22 @@ export interface Group<M extends AnyMachine = NoMachine> extends Handle, GroupSt
     work: (leadership: { readonly term: number; readonly signal: AbortSignal }) => void | Promise<void>,
     options?: Wait,
   ): Promise<void>;
+  /** What this member applies, from now on. `reset`: entries were left out (slow reader, another copy), so query anew. */
+  watch(options?: Wait): Subscription<Applied<M> | Reset>;
+  /**
+   * Asks the leader to hand over: to this peer, or to the voter that is furthest. Resolves when this member sees the new leader.
+   *
+   * @throws `group-offline` it did not come to that within the handle's deadline
+   */
+  transferLeadership(to?: PeerId, options?: Wait): Promise<void>;
+  /**
+   * Gives up membership and this node's copy, then closes. `close` alone does so only where the copy is in memory: with a durable store the
+   * node is expected back.
+   *
+   * @throws `last-voter` nobody is there to follow; the member stays
+   * @throws `group-offline` no leader let it go within the handle's deadline; the member stays
+   */
+  leave(options?: Wait): Promise<void>;
 }
 
-export type { Machine };
+export type { Machine, Reset };

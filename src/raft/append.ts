@@ -2,6 +2,9 @@ import { assert } from "../env/index.ts";
 import type { Log } from "./log.ts";
 import type { AppendRequest, Entry, Index, LogPosition } from "./types.ts";
 
+/** Part of a log, and the latest term that it may be of. */
+type Slice = Pick<AppendRequest, "term" | "prev" | "entries">;
+
 /** What a follower's log needs so that it holds the entries of an append. */
 export type AppendPlan =
   /** Not an append that a leader can have sent. */
@@ -23,7 +26,7 @@ export type AppendPlan =
  *
  * @param commit - entries up to here are settled; a leader that contradicts them is a broken invariant
  */
-export function planAppend(log: Log, commit: Index, request: AppendRequest): AppendPlan {
+export function planAppend(log: Log, commit: Index, request: Slice): AppendPlan {
   const { prev, entries } = request;
   if (!isWellFormed(request)) return { type: "malformed" };
   // What a snapshot covers is committed, hence equal; entries beyond it count.
@@ -45,7 +48,7 @@ export function planAppend(log: Log, commit: Index, request: AppendRequest): App
   return { type: "fits", matched: prev.index + entries.length, truncateFrom, missing };
 }
 
-function isWellFormed({ term, prev, entries }: AppendRequest): boolean {
+function isWellFormed({ term, prev, entries }: Slice): boolean {
   let last = prev;
   for (const entry of entries) {
     if (entry.index !== last.index + 1 || entry.term < last.term) return false;

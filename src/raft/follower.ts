@@ -1,7 +1,7 @@
 import { assert } from "../env/index.ts";
-import { planAppend } from "./append.ts";
+import { type AppendPlan, planAppend } from "./append.ts";
 import type { Core } from "./core.ts";
-import type { AppendReply, AppendRequest, Index, MemberId, Term } from "./types.ts";
+import type { AppendReply, AppendRequest, Index, Input, MemberId, Term } from "./types.ts";
 
 interface Answer {
   readonly to: MemberId;
@@ -39,6 +39,18 @@ export class Follower {
     this.#append(from, request);
   }
 
+  /** What a majority has on disk already needs no promise of ours. */
+  onLearnt({ prev, entries, commit }: Extract<Input, { type: "learn" }>): void {
+    const core = this.#core;
+    if (core.role === "leader") return;
+    const term = Math.max(core.term, prev.term, entries[entries.length - 1]?.term ?? 0);
+    const plan = planAppend(core.log, core.commit, { prev, entries, term });
+    if (plan.type !== "fits") return;
+    if (term > core.term) core.becomeFollower(term, undefined);
+    this.#take(plan);
+    core.commit = Math.max(core.commit, Math.min(commit, plan.matched));
+  }
+
   /** At the end of a step. */
   flush(): void {
     const { outbox, durability, term } = this.#core;
@@ -63,12 +75,16 @@ export class Follower {
       this.#reply(from, { type: "append-reply", term, round, conflict: plan.hint, index: prev.index });
       return;
     }
-    if (plan.truncateFrom !== undefined) core.truncateFrom(plan.truncateFrom);
-    for (const entry of plan.missing) core.append(entry);
+    this.#take(plan);
     core.commit = Math.max(core.commit, Math.min(request.commit, plan.matched));
     const answer: Answer = { to: from, term, index: plan.matched, round };
     if (entries.length > 0) this.#promise = later(this.#promise, answer);
     else this.#question = later(this.#question, answer);
+  }
+
+  #take({ truncateFrom, missing }: AppendPlan & { type: "fits" }): void {
+    if (truncateFrom !== undefined) this.#core.truncateFrom(truncateFrom);
+    for (const entry of missing) this.#core.append(entry);
   }
 
   #refuseOldTerm(from: MemberId, request: AppendRequest): void {

@@ -143,6 +143,9 @@ export class Raft {
         this.#core.leadership?.replication.probe(input.peer);
         election.onVoterReachable(this.#core, input.peer);
         break;
+      case "learn":
+        this.#follower.onLearnt(input);
+        break;
       case "campaign":
         this.#onCampaign(input.electionTicks);
         break;

@@ -103,6 +103,11 @@ export type Input =
   | { readonly type: "link-closed"; readonly peer: MemberId; readonly campaignTicks: number }
   /** A link to this member is up: begin to probe it anew. */
   | { readonly type: "link-opened"; readonly peer: MemberId }
+  /**
+   * Committed entries that another member handed us, beginning after `prev`. Truncates what contradicts them. Acknowledges nothing. Ignored by
+   * a leader, and where the log does not hold `prev`.
+   */
+  | { readonly type: "learn"; readonly prev: LogPosition; readonly entries: readonly Entry[]; readonly commit: Index }
   /** Campaign in this very step (with pre-vote), if a voter. */
   | { readonly type: "campaign"; readonly electionTicks: number }
   /** Leader: stop taking proposals, bring `to` (default: the best follower) up to date and tell it to campaign. Given up after one election timeout. */

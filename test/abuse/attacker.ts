@@ -150,6 +150,10 @@ async function bond(
     term: 0,
     leader: undefined,
     isServing: false,
+    isLeaving: false,
+    isReluctant: false,
+    index: 0,
+    left: [],
     position: 0,
   };
   const machine = { name: MACHINE, version: 1, codec: "msgpack/1" };

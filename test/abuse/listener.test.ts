@@ -221,7 +221,7 @@ abuse("hellos one after the other on one connection, and more than one link hold
 abuse("a member that knows the secret, asks for everything, and never reads", async (t) => {
   const { socket, incarnation } = await insider(ports.leader, 5);
   const questions = [
-    encodeBondFrame({ type: "fetch", incarnation, after: { index: 0, term: 0 } }),
+    encodeBondFrame({ type: "fetch", incarnation, after: { index: 0, term: 0 }, commit: 0 }),
     encodeBondFrame({ type: "read", request: 1 }),
   ];
   const asked = Buffer.concat(questions.map(({ kind, payload }) => encodeFrame(kind, payload)));

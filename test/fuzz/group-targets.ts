@@ -98,7 +98,9 @@ function frame(chance: Chance): BondFrame {
     () => ({ type: "commands-refused", session: chance.number(), expected: chance.number() }),
     () => ({ type: "read", request: chance.number() }),
     () => ({ type: "read-reply", request: chance.number(), index: chance.isOneIn(2) ? chance.number() : undefined }),
-    () => ({ type: "fetch", incarnation: incarnation(chance), after: from }),
+    () => ({ type: "fetch", incarnation: incarnation(chance), after: from, commit: chance.number() }),
+    () => ({ type: "released", incarnation: incarnation(chance) }),
+    () => ({ type: "transfer", to: chance.isOneIn(2) ? (id(chance) as PeerId) : undefined }),
     () => ({
       type: "entries",
       incarnation: incarnation(chance),
@@ -146,6 +148,10 @@ function status(chance: Chance): MemberStatus {
     term: chance.number(),
     leader: chance.isOneIn(2) ? (id(chance) as PeerId) : undefined,
     position: chance.number(),
+    index: chance.number(),
+    isLeaving: chance.isOneIn(2),
+    isReluctant: chance.isOneIn(2),
+    left: chance.list(8, () => incarnation(chance)),
   };
 }
 

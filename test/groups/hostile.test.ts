@@ -57,6 +57,10 @@ class Mallory {
       isOpen: true,
       isEligible: true,
       isServing: false,
+      isLeaving: false,
+      isReluctant: false,
+      index: 0,
+      left: [],
       term: 0,
       leader: undefined,
       position: 0,
@@ -188,7 +192,7 @@ scenario("who asks for entries and does not read them is sent no more", async (n
   mallory.link.pause();
   const incarnation = mallory.target.incarnation;
   ok(incarnation !== undefined);
-  for (let i = 0; i < 200; i++) mallory.send({ type: "fetch", incarnation, after: { index: 0, term: 0 } });
+  for (let i = 0; i < 200; i++) mallory.send({ type: "fetch", incarnation, after: { index: 0, term: 0 }, commit: 0 });
   await nodes.sleep(1_000);
   const queued = (nodes.network("ada").inspect().links as { queuedBytes: number }[]).map(
     ({ queuedBytes }) => queuedBytes,

@@ -116,9 +116,13 @@ export function statusOf(change: Partial<MemberStatus>): MemberStatus {
     isOpen: false,
     isEligible: true,
     isServing: false,
+    isLeaving: false,
+    isReluctant: false,
     term: 0,
     leader: undefined,
     position: 0,
+    index: 0,
+    left: [],
     ...change,
   };
 }

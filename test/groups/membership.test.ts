@@ -237,7 +237,7 @@ scenario("an observer never votes, executes and queries by forwarding", async (n
   equal(await nodes.within(3_000, changed), members.find(({ isLeader }) => isLeader)?.leader);
   await nodes.within(3_000, observer.when.online());
   equal((await observer.execute({ add: 1 })).result, 10);
-  await nodes.network(["ada", "bob", "cyd"][(leads + 1) % 3] as string).close();
+  nodes.kill(["ada", "bob", "cyd"][(leads + 1) % 3] as string);
   await rejects(observer.execute({ add: 1 }, { timeoutMs: 3_000 }), (error) =>
     MosaikError.is(error, "outcome-unknown", "group-offline"),
   );

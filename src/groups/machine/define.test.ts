@@ -360,7 +360,7 @@ describe("the object form", () => {
     const sum = runtimeOf(Sum).create();
     deepEqual(send(Sum, sum, 5), { ok: true, result: 5 });
     equal(send(Sum, sum, 13).ok, false);
-    const commands = [1, 13, 2].map((value) => ({ name: "apply", value }));
+    const commands = [1, 13, 2].map((value) => ({ name: "apply", input: value, value }));
     const outcomes = sum.applyBatch?.(commands, [context, context, context]) ?? [];
     deepEqual(
       outcomes.map((outcome) => (outcome.ok ? outcome.result : outcome.rejection.reason)),
@@ -376,7 +376,7 @@ describe("the object form", () => {
       () =>
         runtimeOf(Short)
           .create()
-          .applyBatch?.([{ name: "apply", value: 1 }], [context]),
+          .applyBatch?.([{ name: "apply", input: 1, value: 1 }], [context]),
       TypeError,
     );
   });

@@ -62,6 +62,7 @@ export function defineMachine<
     codec: namedCodec(commands),
     prepare: (value) => prepare(name, commands, value),
     nameOf: (command) => command.name,
+    inputOf: (command) => command.input,
     create: () => new NamedMachine(machine, commands, queries),
   });
   const definition: Machine<State, Commands, Record<string, AnyQuery>> = {

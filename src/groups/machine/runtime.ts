@@ -9,6 +9,7 @@ import type { AnyMachine, ApplyContext } from "./types.ts";
 export interface DecodedCommand {
   /** For messages and events. A machine of `defineStateMachine` has one name for all: `apply`. */
   readonly name: string;
+  readonly input: unknown;
   /** What the state machine takes. */
   readonly value: unknown;
 }
@@ -41,6 +42,7 @@ export interface RuntimeParts<C> {
   /** What the caller gave, as the codec takes it. @throws `schema-rejected`, `bad-option` */
   readonly prepare: (value: unknown) => C;
   readonly nameOf: (command: C) => string;
+  readonly inputOf: (command: C) => unknown;
 }
 
 /** What a group needs of a machine, however it was defined. */
@@ -77,7 +79,7 @@ export function makeRuntime<C>(parts: RuntimeParts<C>): MachineRuntime {
     encodeCommand: (value) => encodeCommand(parts, value),
     decodeCommand: (bytes) => {
       const value = parts.codec.decode(bytes);
-      return { name: parts.nameOf(value), value };
+      return { name: parts.nameOf(value), input: parts.inputOf(value), value };
     },
     create: () => {
       const machine = parts.create() as StateMachine<unknown, unknown, unknown, unknown> | undefined;

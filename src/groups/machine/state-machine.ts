@@ -64,6 +64,7 @@ export function defineStateMachine<C, Q, R extends NotAsync, A extends NotAsync>
     create: () => options.create() as StateMachine<C, unknown, unknown, unknown>,
     prepare: (value) => value as C,
     nameOf: () => "apply",
+    inputOf: (command) => command,
   });
   const definition: StateMachineDefinition<C, Q, R, A> = {
     name,

@@ -24,6 +24,10 @@ export interface Timing {
   readonly electionTimeoutMs: number;
   /** `reluctant`: how many times longer this member waits before it campaigns. */
   readonly electionFactor: number;
+  /** A spare is in sight so long before it becomes a voter. */
+  readonly promoteAfterMs: number;
+  /** A voter is silent so long before a spare takes its place. */
+  readonly removeDeadAfterMs: number;
 }
 
 /** A proposal: an entry before it has a place. */
@@ -32,7 +36,7 @@ export interface Draft {
   readonly data: Uint8Array;
 }
 
-export interface VoterEvents {
+export interface DriverEvents {
   send(envelopes: readonly Envelope[]): void;
   onCommitted(entries: readonly Entry[]): void;
   onReads(reads: Ready["reads"], refused: readonly number[]): void;
@@ -52,12 +56,12 @@ export interface VoterEvents {
  * Inputs gather in an inbox and are stepped together at the end of the turn, so that one step is one disk write and one message to each
  * peer. The loop never waits for the disk: that a write is done comes back as one more input.
  */
-export class Voter {
+export class RaftDriver {
   readonly raft: Raft;
   readonly #env: Env;
   readonly #storage: Storage;
   readonly #timing: Timing;
-  readonly #events: VoterEvents;
+  readonly #events: DriverEvents;
   readonly #probe: GroupProbe | undefined;
   readonly #source: ProbeSource;
   #inbox: Input[] = [];
@@ -75,7 +79,7 @@ export class Voter {
     hardState: HardState;
     entries: readonly Entry[];
     timing: Timing;
-    events: VoterEvents;
+    events: DriverEvents;
     probe: GroupProbe | undefined;
     source: ProbeSource;
   }) {
@@ -130,16 +134,6 @@ export class Voter {
 
   campaign(): void {
     this.enqueue({ type: "campaign", electionTicks: this.#drawElectionTicks() });
-  }
-
-  /** To the follower that has most of the log, of those that are there; one that is gone would be waited for in vain. False: there is none. */
-  handOver(isThere: (member: MemberId) => boolean): boolean {
-    const followers = this.raft.status().progress.filter(({ member }) => isThere(member));
-    const [first, ...others] = followers;
-    if (first === undefined || !this.isLeader) return false;
-    const best = others.reduce((a, b) => (b.match > a.match ? b : a), first);
-    this.enqueue({ type: "transfer", to: best.member });
-    return true;
   }
 
   onLinkClosed(peer: MemberId): void {

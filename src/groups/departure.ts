@@ -1,0 +1,142 @@
+import { type GroupState, type MosaikError, mosaikError, type Scope } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
+import type { IncarnationId } from "../storage/index.ts";
+import type { Bonds } from "./bonds.ts";
+import type { Conditions } from "./conditions.ts";
+import type { Life } from "./life.ts";
+import { peerOf } from "./status.ts";
+
+export interface DepartureOptions {
+  readonly scope: Scope;
+  readonly bonds: Bonds;
+  readonly conditions: Conditions;
+  readonly selfId: PeerId;
+  readonly life: () => Life | undefined;
+  readonly state: () => GroupState;
+  /** What we tell others of ourselves changed. */
+  readonly onChange: () => void;
+}
+
+/** How leadership and membership are given up: in order, and within a time. */
+export class Departure {
+  readonly #o: DepartureOptions;
+  #isLeaving = false;
+  #isReleased = false;
+
+  constructor(options: DepartureOptions) {
+    this.#o = options;
+  }
+
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
+  /** A leader that leaves hands over as soon as there is somebody; until then it lets the others go. */
+  tick(): void {
+    const life = this.#o.life();
+    if (this.#isLeaving && life?.isLeader === true && !life.driver.raft.isHandingOver) life.office.handOver();
+  }
+
+  /** The leader says that we vote no more. */
+  onReleased(incarnation: IncarnationId): void {
+    if (!this.#isLeaving || this.#o.life()?.incarnation !== incarnation) return;
+    this.#isReleased = true;
+    this.#o.conditions.notify();
+  }
+
+  /** Hands leadership to the best other voter. Resolves when we no longer lead, or after `timeoutMs`. */
+  async handOver(timeoutMs: number): Promise<void> {
+    const life = this.#o.life();
+    if (life?.isLeader !== true || !life.office.handOver()) return;
+    await this.#within(timeoutMs, undefined, () => (life.isLeader ? undefined : true));
+  }
+
+  /**
+   * Asks the leader, whoever it is, to hand over.
+   * @throws `group-offline` it did not come to that in time
+   */
+  async transfer(to: PeerId | undefined, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const life = this.#o.life();
+    const before = life?.leader;
+    if (life === undefined || before === undefined) throw this.#offline("there is no leader that could hand over");
+    if (to === before) return;
+    if (life.isLeader) life.office.handOver(to);
+    else this.#o.bonds.get(before)?.send({ type: "transfer", to });
+    const isDone = (): true | undefined => {
+      const now = this.#o.life()?.leader;
+      return now !== undefined && (to === undefined ? now !== before : now === to) ? true : undefined;
+    };
+    if ((await this.#within(timeoutMs, signal, isDone)) === undefined)
+      throw this.#offline("leadership did not change in time");
+  }
+
+  /**
+   * Gives up the vote, if we have one. Resolves when that is committed.
+   * @throws `last-voter` there is nobody to follow us; `group-offline` no leader let us go in time
+   */
+  async leave(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    if (this.#o.life()?.role !== "voter") return;
+    this.#isLeaving = true;
+    this.#o.onChange();
+    const hasLeft = (): true | undefined => (this.#isReleased || this.#o.life()?.role !== "voter" ? true : undefined);
+    try {
+      if ((await this.#within(timeoutMs, signal, hasLeft)) !== undefined) return;
+    } catch (error) {
+      this.#stay();
+      throw error;
+    }
+    const isLast = this.#isLast();
+    this.#stay();
+    throw isLast
+      ? mosaikError("last-voter", "no other member is there to take over the group")
+      : this.#offline("no leader let this member go in time");
+  }
+
+  /** As `leave`, for a member that is closed without a store to come back to: nobody waits for what cannot be. */
+  async leaveQuietly(timeoutMs: number): Promise<void> {
+    const life = this.#o.life();
+    if (life?.role !== "voter" || !life.replica.isOpen) return;
+    this.#isLeaving = true;
+    this.#o.onChange();
+    await this.#within(timeoutMs, undefined, () =>
+      this.#isReleased || life.role !== "voter" || this.#isLast() ? true : undefined,
+    );
+  }
+
+  #stay(): void {
+    this.#isLeaving = false;
+    this.#o.onChange();
+  }
+
+  /** The only voter, and no eligible reader in sight. */
+  #isLast(): boolean {
+    const life = this.#o.life();
+    if (life === undefined || life.voters.some((voter) => peerOf(voter) !== this.#o.selfId)) return false;
+    return !this.#o.bonds.all.some(
+      ({ status }) => status.isEligible && !status.isLeaving && status.incarnation === life.incarnation,
+    );
+  }
+
+  /** Undefined after `timeoutMs`. @throws the reason of `signal` */
+  async #within<T>(
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    probe: () => T | undefined,
+  ): Promise<T | undefined> {
+    const timeout = new AbortController();
+    const timer = this.#o.scope.after(timeoutMs, () => timeout.abort());
+    const either = signal === undefined ? timeout.signal : AbortSignal.any([signal, timeout.signal]);
+    try {
+      return await this.#o.conditions.until(probe, either);
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      return undefined;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #offline(message: string): MosaikError {
+    return mosaikError("group-offline", message, { details: { state: this.#o.state() }, hidden: { rejected: [] } });
+  }
+}

@@ -1,0 +1,21 @@
+import type { Member } from "./member.ts";
+import { peerOf } from "./status.ts";
+
+/** Everything inside a member, as plain JSON for people. */
+export function inspectMember(member: Member): object {
+  const { life, bonds, proposer, reads, observations } = member;
+  return {
+    state: member.state,
+    ...member.status(),
+    voters: life?.voters.map(peerOf) ?? [],
+    commit: life?.commit ?? 0,
+    applied: life?.replica.index ?? 0,
+    sessions: life?.replica.sessions.size ?? 0,
+    raft: life?.driver.raft.status(),
+    commands: proposer.pending,
+    reads: reads.pending,
+    bonds: bonds.all.map(({ peer, status, link }) => ({ peer, status, queuedBytes: link.queuedBytes })),
+    rivals: [...observations.rivals].sort(),
+    counters: { ...observations.counters },
+  };
+}
