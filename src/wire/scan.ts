@@ -10,8 +10,8 @@ const PROTO = [...Buffer.from("__proto__")];
 
 /**
  * Walks over MessagePack before anything is made of it: one value, nothing after it, only what `messagePack` writes, in its shortest
- * form; each length compared with the bytes that are left; no deeper than `LIMITS.valueDepthMax`. What passes, decodes; and no two
- * different byte strings stand for the same value.
+ * form; each length compared with the bytes that are left; no deeper than `LIMITS.valueDepthMax`. What passes, decodes. One thing it
+ * lets through: a key that comes twice, of which the last counts, on every replica alike; `messagePack` never writes one.
  *
  * @throws DecodeError
  */
