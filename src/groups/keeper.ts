@@ -70,19 +70,17 @@ export class Keeper {
     if (this.#removals.size > LIMITS.bondsMax) this.#removals.delete(this.#removals.keys().next().value as PeerId);
   }
 
+  /**
+   * A peer whose former store still has its vote is among them: that store is dead at once, goes first, and then this one follows. So no peer
+   * ever has two votes.
+   */
   #readersOf({ others, incarnation, commit, voters }: KeeperView): MemberId[] {
-    return (
-      others
-        .filter(
-          ({ status }) =>
-            status.role === "reader" && status.incarnation === incarnation && status.isEligible && !status.isLeaving,
-        )
-        .filter(({ status }) => status.index + CAUGHT_UP_ENTRIES >= commit)
-        .map(memberOf)
-        // A peer whose former store still has its vote is added only once that one is removed: no peer votes twice.
-        .filter((member) => !voters.some((voter) => peerOf(voter) === peerOf(member)))
-        .sort()
-    );
+    return others
+      .filter(({ status }) => status.role === "reader" && status.incarnation === incarnation)
+      .filter(({ status }) => status.isEligible && !status.isLeaving && status.index + CAUGHT_UP_ENTRIES >= commit)
+      .map(memberOf)
+      .filter((member) => !voters.includes(member))
+      .sort();
   }
 
   #leavingOf({ self, isLeaving, others }: KeeperView): Set<MemberId> {
