@@ -1,2 +1,3 @@
 import "./partitions.ts";
 import "./restarts.ts";
+import "./voters.ts";
