@@ -21,7 +21,6 @@ export class Bond {
   readonly sinceUs: number;
   #status: MemberStatus;
   #isOpen = true;
-  #news = "";
   #sessionKey: string | undefined;
 
   constructor(link: Link, status: MemberStatus, sinceUs: number) {
@@ -61,14 +60,6 @@ export class Bond {
         handlers.onClose(this, close);
       },
     });
-  }
-
-  /** True once for each store and incarnation that the peer tells of. */
-  isNews(): boolean {
-    const news = `${this.#status.storeId}/${this.#status.incarnation}`;
-    if (news === this.#news) return false;
-    this.#news = news;
-    return true;
   }
 
   /** A member has one session as long as it lives, and sessions stay in the log. @throws DecodeError for another */
