@@ -72,8 +72,11 @@ export const LIMITS = {
   /** One batch of `executeMany`, encoded: it is one entry. */
   batchBytesMax: 2 * MiB,
   batchCommandsMax: 65_536,
-  /** One log entry: a batch, and what the log adds to it. */
-  entryDataBytesMax: 2 * MiB + 64 * KiB,
+  /** Batches that share an entry; more are added while it has less than these bytes. */
+  runBatchesMax: 1_024,
+  runBytesMax: 64 * KiB,
+  /** One log entry: a batch, what shares the entry with it, and what the log adds. */
+  entryDataBytesMax: 2 * MiB + 128 * KiB,
   /** Commands of one member that are on their way. */
   windowEntriesMax: 4_096,
   windowBytesMax: 16 * MiB,
@@ -104,7 +107,10 @@ export const LIMITS = {
 
 assert(LIMITS.commandBytesMax < LIMITS.batchBytesMax, "a batch holds at least one command");
 assert(LIMITS.batchBytesMax + 64 * KiB < LIMITS.groupFrameBytesMax, "a frame holds the largest entry and its envelope");
-assert(LIMITS.batchBytesMax + KiB < LIMITS.entryDataBytesMax, "an entry holds the largest batch");
+assert(
+  LIMITS.batchBytesMax + LIMITS.runBytesMax + 8 * LIMITS.runBatchesMax + KiB < LIMITS.entryDataBytesMax,
+  "an entry holds the largest batch and those before it",
+);
 assert(
   LIMITS.appendBytesMax + LIMITS.entryDataBytesMax + 64 * KiB < LIMITS.groupFrameBytesMax,
   "an append may overshoot by one entry",

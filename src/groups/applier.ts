@@ -2,8 +2,8 @@ import type { Scope } from "../env/index.ts";
 import type { Entry, Index } from "../raft/index.ts";
 import type { Replica } from "./replica.ts";
 
-/** Entries applied in one go, before the rest of the program gets its turn. */
-const SLICE_ENTRIES = 2_048;
+/** Entries and commands applied in one go, before the rest of the program gets its turn. */
+const SLICE = 2_048;
 
 /** Feeds committed entries to the replica, in order, in slices. */
 export class Applier {
@@ -35,8 +35,10 @@ export class Applier {
 
   #run(): void {
     this.#isScheduled = false;
-    const end = Math.min(this.#queue.length, this.#next + SLICE_ENTRIES);
-    for (; this.#next < end; this.#next++) {
+    const start = this.#next;
+    const position = this.#replica.position;
+    for (; this.#next < this.#queue.length; this.#next++) {
+      if (this.#next - start + this.#replica.position - position >= SLICE) break;
       const entry = this.#queue[this.#next] as Entry;
       this.#replica.apply(entry);
       this.#onApplied(entry);

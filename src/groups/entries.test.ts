@@ -18,18 +18,18 @@ import {
 import { LIMITS } from "../env/index.ts";
 import { DecodeError } from "../wire/index.ts";
 import {
-  decodeCommands,
   decodeGenesis,
+  decodeRun,
   decodeSession,
   ENTRY_COMMANDS,
   ENTRY_CONFIGURATION,
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
-  encodeCommands,
   encodeConfiguration,
   encodeGenesis,
   encodeOpen,
+  encodeRun,
   encodeSession,
   isKnownKind,
   votersOf,
@@ -45,27 +45,23 @@ const genesis = record({
     selector: (member) => member.slice(0, 64),
   }),
 });
-const batch = record({
+const run = record({
   session: arbitraryNumber,
-  number: arbitraryNumber,
+  number: arbitraryNumber.filter((number) => Number.isSafeInteger(number + 8)),
   timeMs: arbitraryTimeMs,
-  commands: arbitraryCommands,
+  batches: fc.array(arbitraryCommands, { minLength: 1, maxLength: 8 }),
 });
 
 describe("entries", () => {
   it("come back as they were", () => {
     fc.assert(fc.property(genesis, (value) => deepEqual(decodeGenesis(encodeGenesis(value)), value)));
-    fc.assert(fc.property(batch, (value) => deepEqual(decodeCommands(encodeCommands(value)), value)));
+    fc.assert(fc.property(run, (value) => deepEqual(decodeRun(encodeRun(value)), value)));
     fc.assert(fc.property(arbitrarySessionKey, (key) => equal(decodeSession(encodeSession(key)), key)));
   });
 
   it("random and damaged bytes give a value or a DecodeError", () => {
-    const decoders = [decodeGenesis, decodeSession, decodeCommands];
-    const valid = fc.oneof(
-      genesis.map(encodeGenesis),
-      batch.map(encodeCommands),
-      arbitrarySessionKey.map(encodeSession),
-    );
+    const decoders = [decodeGenesis, decodeSession, decodeRun];
+    const valid = fc.oneof(genesis.map(encodeGenesis), run.map(encodeRun), arbitrarySessionKey.map(encodeSession));
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 400 }), mutationsOf(valid)), (bytes) => {
         for (const decode of decoders) decodesOrRefuses(() => decode(bytes));
@@ -85,13 +81,22 @@ describe("entries", () => {
     throws(() => decodeGenesis(encodeGenesis({ incarnation: incarnation("x"), timeMs: 1, voters: six })), DecodeError);
   });
 
-  it("a batch has a command, and none above the limit", () => {
-    const empty = encodeCommands({ session: 1, number: 1, timeMs: 1, commands: [] });
-    throws(() => decodeCommands(empty), DecodeError);
-    const long = new Uint8Array(LIMITS.commandBytesMax + 1);
-    throws(() => decodeCommands(encodeCommands({ session: 1, number: 1, timeMs: 1, commands: [long] })), DecodeError);
-    const longest = new Uint8Array(LIMITS.commandBytesMax);
-    equal(decodeCommands(encodeCommands({ session: 1, number: 1, timeMs: 1, commands: [longest] })).commands.length, 1);
+  it("a run has a batch, a batch a command, and none above the limit", () => {
+    const of = (...batches: Uint8Array[][]): Uint8Array => encodeRun({ session: 1, number: 1, timeMs: 1, batches });
+    throws(() => decodeRun(of()), DecodeError);
+    throws(() => decodeRun(of([])), DecodeError);
+    throws(() => decodeRun(of([Uint8Array.of(1)], [])), DecodeError);
+    throws(() => decodeRun(of([new Uint8Array(LIMITS.commandBytesMax + 1)])), DecodeError);
+    equal(decodeRun(of([new Uint8Array(LIMITS.commandBytesMax)])).batches.length, 1);
+    const most = Array.from({ length: LIMITS.runBatchesMax }, () => [Uint8Array.of(1)]);
+    equal(decodeRun(of(...most)).batches.length, LIMITS.runBatchesMax);
+    throws(() => decodeRun(of(...most, [Uint8Array.of(1)])), DecodeError);
+  });
+
+  it("numbers end where integers do", () => {
+    const number = Number.MAX_SAFE_INTEGER;
+    const data = encodeRun({ session: 1, number, timeMs: 1, batches: [[Uint8Array.of(1)]] });
+    throws(() => decodeRun(data), DecodeError);
   });
 
   it("of another format, or with bytes after the end, are refused", () => {

@@ -26,15 +26,21 @@ export interface Genesis {
   readonly voters: readonly MemberId[];
 }
 
-/** Commands of one session, side by side: one entry, so all or none are committed. */
-export interface CommandBatch {
+/** What one call sent, encoded by the machine's codec, never empty: side by side in one entry, so all or none are committed. */
+export type CommandBatch = readonly Uint8Array[];
+
+/**
+ * Batches of one session with numbers in a row: one entry. An entry costs as much as several small commands, in memory and on the way, so
+ * what came together goes together.
+ */
+export interface CommandRun {
   readonly session: number;
-  /** 1, 2, 3, … in the session. */
+  /** Of the first batch. In a session they are numbered 1, 2, 3, … */
   readonly number: number;
   /** The group's clock, as the leader stamped it. */
   readonly timeMs: number;
-  /** Encoded by the machine's codec. Never empty. */
-  readonly commands: readonly Uint8Array[];
+  /** Never empty. */
+  readonly batches: readonly CommandBatch[];
 }
 
 const writer = new ByteWriter(1024);
@@ -114,27 +120,37 @@ export function decodeSession(bytes: Uint8Array): string {
   return key;
 }
 
-export function encodeCommands(batch: CommandBatch): Uint8Array {
-  writer.u8(FORMAT).varint(batch.session).varint(batch.number).varint(batch.timeMs).varint(batch.commands.length);
-  for (const command of batch.commands) writer.bytes(command);
+export function encodeRun(run: CommandRun): Uint8Array {
+  writer.u8(FORMAT).varint(run.session).varint(run.number).varint(run.timeMs).varint(run.batches.length);
+  for (const batch of run.batches) writeBatch(writer, batch);
   const data = keepEntryData(writer.view());
   writer.reset();
   return data;
 }
 
 /** The commands are views of `bytes`. @throws DecodeError */
-export function decodeCommands(bytes: Uint8Array): CommandBatch {
+export function decodeRun(bytes: Uint8Array): CommandRun {
   const reader = open(bytes);
   const session = reader.varint();
   const number = reader.varint();
   const timeMs = reader.varint(TIME_MS_MAX);
-  const commands = decodeCommandList(reader);
+  const count = reader.count(LIMITS.runBatchesMax, 2);
+  if (count === 0) throw new DecodeError("a run without batches");
+  if (!Number.isSafeInteger(number + count)) throw new DecodeError("numbers beyond the last one");
+  const batches: CommandBatch[] = [];
+  for (let i = 0; i < count; i++) batches.push(readBatch(reader));
   reader.end();
-  return { session, number, timeMs, commands };
+  return { session, number, timeMs, batches };
 }
 
 /** Shared with the frame that carries commands to the leader. */
-export function decodeCommandList(reader: ByteReader, commandsMax: number = LIMITS.batchCommandsMax): Uint8Array[] {
+export function writeBatch(target: ByteWriter, batch: CommandBatch): void {
+  target.varint(batch.length);
+  for (const command of batch) target.bytes(command);
+}
+
+/** The commands are views. @throws DecodeError */
+export function readBatch(reader: ByteReader, commandsMax: number = LIMITS.batchCommandsMax): CommandBatch {
   const count = reader.count(Math.min(commandsMax, LIMITS.batchCommandsMax));
   if (count === 0) throw new DecodeError("a batch without commands");
   const commands: Uint8Array[] = [];

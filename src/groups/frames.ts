@@ -3,7 +3,7 @@ import type { PeerId, UniqueId } from "../identity/index.ts";
 import type { Entry, Index, LogPosition, Message } from "../raft/index.ts";
 import type { IncarnationId, StoreId } from "../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
-import { decodeCommandList } from "./entries.ts";
+import { type CommandBatch, readBatch, writeBatch } from "./entries.ts";
 import { readEntries, readMessage, readPosition, writeEntries, writeMessage, writePosition } from "./raft-codec.ts";
 import { LEFT_MAX, type MemberRole, type MemberStatus } from "./status.ts";
 
@@ -45,7 +45,7 @@ export interface BondHello {
 /** A batch on its way to the leader. */
 export interface NumberedBatch {
   readonly number: number;
-  readonly commands: readonly Uint8Array[];
+  readonly commands: CommandBatch;
 }
 
 export type BondFrame =
@@ -123,8 +123,8 @@ export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly
     case "commands":
       writer.varint(frame.session).varint(frame.batches.length);
       for (const { number, commands } of frame.batches) {
-        writer.varint(number).varint(commands.length);
-        for (const command of commands) writer.bytes(command);
+        writer.varint(number);
+        writeBatch(writer, commands);
       }
       return finish(FRAME.commands);
     case "commands-refused":
@@ -222,7 +222,7 @@ function readCommands(reader: ByteReader): BondFrame {
   const batches: NumberedBatch[] = [];
   let left = FRAME_COMMANDS_MAX;
   for (let i = 0; i < count; i++) {
-    const batch = { number: reader.varint(), commands: decodeCommandList(reader, left) };
+    const batch = { number: reader.varint(), commands: readBatch(reader, left) };
     left -= batch.commands.length;
     batches.push(batch);
   }

@@ -5,7 +5,7 @@ import { incarnation, peer, store } from "../../test/groups/kit.ts";
 import { LIMITS } from "../env/index.ts";
 import { hash } from "../identity/index.ts";
 import type { Entry } from "../raft/index.ts";
-import { decodeCommands, ENTRY_COMMANDS, ENTRY_GENESIS, ENTRY_OPEN, ENTRY_SESSION, encodeGenesis } from "./entries.ts";
+import { decodeRun, ENTRY_COMMANDS, ENTRY_GENESIS, ENTRY_OPEN, ENTRY_SESSION, encodeGenesis } from "./entries.ts";
 import type { NumberedBatch } from "./frames.ts";
 import { LeaderTerm } from "./leader.ts";
 import { defineMachine, runtimeOf } from "./machine/index.ts";
@@ -90,13 +90,13 @@ class Bench {
   numbers(session: number): number[] {
     return this.log
       .filter(({ kind }) => kind === ENTRY_COMMANDS)
-      .map(({ data }) => decodeCommands(data))
-      .filter((one) => one.session === session)
-      .map(({ number }) => number);
+      .map(({ data }) => decodeRun(data))
+      .filter((run) => run.session === session)
+      .flatMap(({ number, batches }) => batches.map((_, i) => number + i));
   }
 
   times(): number[] {
-    return this.log.filter(({ kind }) => kind === ENTRY_COMMANDS).map(({ data }) => decodeCommands(data).timeMs);
+    return this.log.filter(({ kind }) => kind === ENTRY_COMMANDS).map(({ data }) => decodeRun(data).timeMs);
   }
 }
 
@@ -214,6 +214,56 @@ describe("a leader appends batches", () => {
     equal(leader.takeBatches(999, batches(1)), 0);
     bench.take(leader);
     deepEqual([bench.numbers(ada), bench.numbers(bob)], [[1, 2], [1]]);
+  });
+
+  it("what comes in one turn is one entry for each session, up to its bounds", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const [ada, bob] = [bench.session(leader, "ada"), bench.session(leader, "bob")];
+    leader.takeBatches(ada, batches(1, 2));
+    leader.takeBatches(bob, batches(1));
+    leader.takeBatches(ada, batches(3));
+    deepEqual(
+      bench.take(leader).map(({ data }) => {
+        const { session, number, batches: of } = decodeRun(data);
+        return [session, number, of.length];
+      }),
+      [
+        [ada, 1, 3],
+        [bob, 1, 1],
+      ],
+    );
+    const heavy = (number: number): NumberedBatch => ({ number, commands: [new Uint8Array(LIMITS.runBytesMax / 2)] });
+    leader.takeBatches(ada, [heavy(4), heavy(5), batch(6)]);
+    const many = Array.from({ length: LIMITS.runBatchesMax + 1 }, (_, i) => batch(i + 2));
+    leader.takeBatches(bob, many);
+    deepEqual(
+      bench.take(leader).map(({ data }) => [decodeRun(data).number, decodeRun(data).batches.length]),
+      [
+        [4, 2],
+        [6, 1],
+        [2, LIMITS.runBatchesMax],
+        [LIMITS.runBatchesMax + 2, 1],
+      ],
+    );
+    deepEqual(bench.numbers(ada), [1, 2, 3, 4, 5, 6]);
+  });
+
+  it("the next leader goes on after the last number of a run that it has not applied", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const session = bench.session(leader, "ada");
+    bench.apply();
+    leader.takeBatches(session, batches(1, 2, 3));
+    bench.take(leader);
+    const next = bench.elect();
+    bench.serve(next);
+    equal(next.takeBatches(session, batches(5)), 4);
+    equal(next.takeBatches(session, batches(3, 4)), undefined);
+    bench.take(next);
+    deepEqual(bench.numbers(session), [1, 2, 3, 4]);
   });
 
   it("a session is opened once, however often its owner asks", () => {

@@ -3,27 +3,23 @@ import type { Entry, Index, MemberId, Term } from "../raft/index.ts";
 import { DecodeError } from "../wire/index.ts";
 import type { Draft } from "./driver.ts";
 import {
-  decodeCommands,
+  type CommandBatch,
   decodeGenesis,
+  decodeRun,
   ENTRY_COMMANDS,
   ENTRY_CONFIGURATION,
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
-  encodeCommands,
   encodeConfiguration,
   encodeOpen,
+  encodeRun,
   encodeSession,
 } from "./entries.ts";
 import type { NumberedBatch } from "./frames.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { Replica } from "./replica.ts";
 import { AppendedSessions } from "./sessions.ts";
-
-/** What came for the leader: to open a session, or one batch of commands of a session. */
-type Request =
-  | { readonly type: "session"; readonly key: string }
-  | { readonly type: "batch"; readonly session: Index; readonly batch: NumberedBatch };
 
 /**
  * One term of leadership: turns requests into entries.
@@ -37,9 +33,11 @@ export class LeaderTerm {
   readonly #nowUs: () => number;
   readonly #electedUs: number;
   readonly #baseTimeMs: number;
-  #requests: Request[] = [];
-  /** The last number of each session in `#requests`. */
-  readonly #queued = new Map<Index, number>();
+  /** Keys of the sessions to open. */
+  #openings: string[] = [];
+  /** What waits for the next step, by session; the numbers of each in a row. */
+  #queued = new Map<Index, NumberedBatch[]>();
+  #count = 0;
   #bytes = 0;
   #openAt: Index | undefined;
   /** The second *open* entry: nothing is promised before it is committed. It tells later leaders what a voter that is gone cannot. */
@@ -74,7 +72,7 @@ export class LeaderTerm {
     if (this.#change !== undefined) return true;
     if (this.#wantsOpen && this.#openAt === undefined) return true;
     if (this.#wantsEstablished && this.#establishedAt === undefined) return true;
-    return this.#isServing && this.#requests.length > 0;
+    return this.#isServing && this.#count > 0;
   }
   get isOpening(): boolean {
     return this.#openAt !== undefined;
@@ -83,7 +81,8 @@ export class LeaderTerm {
   /** Ignored while it does not serve, or is full: whoever asks asks again. */
   openSession(key: string): void {
     if (!this.#isServing || this.#isFull) return;
-    this.#requests.push({ type: "session", key });
+    this.#openings.push(key);
+    this.#count++;
   }
 
   /** Opens the incarnation with the next step, if it is not open. Nothing is promised before, so nothing is taken. */
@@ -95,16 +94,20 @@ export class LeaderTerm {
    * Takes what fits. The number that is expected next, if something before it is missing (0: the session is unknown here).
    */
   takeBatches(session: Index, batches: readonly NumberedBatch[]): number | undefined {
-    const queued = this.#queued.get(session) ?? 0;
     const last = this.#sessions.lastOf(session);
     if (last === undefined) return 0;
-    let expected = Math.max(queued, last) + 1;
+    let queue = this.#queued.get(session);
+    let expected = (queue?.at(-1)?.number ?? last) + 1;
     for (const batch of batches) {
       if (batch.number < expected) continue;
       if (batch.number > expected || this.#isFull) return expected;
-      this.#requests.push({ type: "batch", session, batch });
-      this.#queued.set(session, batch.number);
-      for (const command of batch.commands) this.#bytes += command.length;
+      if (queue === undefined) {
+        queue = [];
+        this.#queued.set(session, queue);
+      }
+      queue.push(batch);
+      this.#count++;
+      this.#bytes += bytesOf(batch.commands);
       expected++;
     }
     return undefined;
@@ -147,38 +150,55 @@ export class LeaderTerm {
       drafts.push({ kind: ENTRY_CONFIGURATION, data: encodeConfiguration(this.#change) });
       this.#change = undefined;
     }
-    if (!this.#isServing || this.#requests.length === 0) return drafts;
-    const requests = this.#requests;
-    this.#requests = [];
-    this.#queued.clear();
-    this.#bytes = 0;
-    for (const request of requests) {
-      const draft = this.#draft(request, firstIndex + drafts.length);
-      if (draft !== undefined) drafts.push(draft);
+    if (!this.#isServing || this.#count === 0) return drafts;
+    for (const key of this.#openings) {
+      if (this.#sessions.indexOf(key) !== undefined) continue;
+      this.#sessions.openedAt(key, firstIndex + drafts.length);
+      drafts.push({ kind: ENTRY_SESSION, data: encodeSession(key) });
     }
+    for (const [session, batches] of this.#queued) this.#draftRuns(session, batches, drafts);
+    this.#openings = [];
+    this.#queued = new Map();
+    this.#count = 0;
+    this.#bytes = 0;
     return drafts;
   }
 
   get #isFull(): boolean {
-    return this.#requests.length >= LIMITS.leaderRequestsMax || this.#bytes >= LIMITS.leaderRequestBytesMax;
+    return this.#count >= LIMITS.leaderRequestsMax || this.#bytes >= LIMITS.leaderRequestBytesMax;
   }
 
-  #draft(request: Request, index: Index): Draft | undefined {
-    if (request.type === "session") {
-      if (this.#sessions.indexOf(request.key) !== undefined) return undefined;
-      this.#sessions.openedAt(request.key, index);
-      return { kind: ENTRY_SESSION, data: encodeSession(request.key) };
+  /** As few entries as hold them. */
+  #draftRuns(session: Index, queue: readonly NumberedBatch[], drafts: Draft[]): void {
+    let number = (this.#sessions.lastOf(session) ?? Number.NaN) + 1;
+    if (queue[0]?.number !== number) return;
+    const { timeMs } = this;
+    let batches: CommandBatch[] = [];
+    let bytes = 0;
+    const finish = (): void => {
+      drafts.push({ kind: ENTRY_COMMANDS, data: encodeRun({ session, number, timeMs, batches }) });
+      number += batches.length;
+      batches = [];
+      bytes = 0;
+    };
+    for (const { commands } of queue) {
+      batches.push(commands);
+      bytes += bytesOf(commands);
+      if (bytes >= LIMITS.runBytesMax || batches.length >= LIMITS.runBatchesMax) finish();
     }
-    const { session, batch } = request;
-    if (batch.number !== (this.#sessions.lastOf(session) ?? Number.NaN) + 1) return undefined;
-    this.#sessions.advance(session, batch.number);
-    const { number, commands } = batch;
-    return { kind: ENTRY_COMMANDS, data: encodeCommands({ session, number, timeMs: this.timeMs, commands }) };
+    if (batches.length > 0) finish();
+    this.#sessions.advance(session, number - 1);
   }
 }
 
+function bytesOf(commands: CommandBatch): number {
+  let bytes = 0;
+  for (const command of commands) bytes += command.length + 4;
+  return bytes;
+}
+
 function timeOf(entry: Entry): number {
-  if (entry.kind === ENTRY_COMMANDS) return decodeCommands(entry.data).timeMs;
+  if (entry.kind === ENTRY_COMMANDS) return decodeRun(entry.data).timeMs;
   return entry.kind === ENTRY_GENESIS ? decodeGenesis(entry.data).timeMs : 0;
 }
 

@@ -9,9 +9,9 @@ import {
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
-  encodeCommands,
   encodeGenesis,
   encodeOpen,
+  encodeRun,
   encodeSession,
 } from "./entries.ts";
 import { type AnyMachine, type ApplyContext, defineMachine, Rejection, runtimeOf } from "./machine/index.ts";
@@ -87,12 +87,7 @@ const adds = (index: number, of: number, number: number, values: readonly number
   index,
   term: 2,
   kind: ENTRY_COMMANDS,
-  data: encodeCommands({
-    session: of,
-    number,
-    timeMs,
-    commands: values.map((add) => runtime.encodeCommand({ add })),
-  }),
+  data: encodeRun({ session: of, number, timeMs, batches: [values.map((add) => runtime.encodeCommand({ add }))] }),
 });
 
 describe("a replica", () => {
@@ -139,6 +134,40 @@ describe("a replica", () => {
       [KEY, 3],
     ]);
     equal(bench.replica.sessions.size, 1);
+  });
+
+  it("of a run only what is new is applied, each batch is told by itself", () => {
+    const run = (index: number, number: number, values: readonly (readonly number[])[]): Entry => ({
+      ...adds(index, 3, number, [0]),
+      data: encodeRun({
+        session: 3,
+        number,
+        timeMs: 2_000,
+        batches: values.map((batch) => batch.map((add) => runtime.encodeCommand({ add }))),
+      }),
+    });
+    const bench = new Bench().apply(
+      genesis,
+      open(2),
+      session(3),
+      run(4, 1, [[1], [2]]),
+      run(5, 2, [[90], [3, 4], [5]]),
+    );
+    equal(bench.replica.query("sum"), 15);
+    deepEqual(
+      bench.batches.map(({ number, position, outcomes }) => [number, position, outcomes.length]),
+      [
+        [1, 1, 1],
+        [2, 2, 1],
+        [3, 4, 2],
+        [4, 5, 1],
+      ],
+    );
+    equal(bench.replica.sessions.lastOf(3), 4);
+    bench.apply(run(6, 5, [[1], [666], [7]]));
+    equal(bench.failures[0]?.position, 7);
+    equal(bench.replica.sessions.lastOf(3), 7, "the log has them, though this replica is halted");
+    equal(bench.batches.at(-1)?.number, 5);
   });
 
   it("an unknown session and a gap are not applied", () => {
@@ -198,7 +227,7 @@ describe("a replica", () => {
   it("bytes that its machine does not know halt it, and do not throw", () => {
     const garbage: Entry = {
       ...adds(4, 3, 1, [1]),
-      data: encodeCommands({ session: 3, number: 1, timeMs: 1, commands: [Uint8Array.of(0xc1, 0xff)] }),
+      data: encodeRun({ session: 3, number: 1, timeMs: 1, batches: [[Uint8Array.of(0xc1, 0xff)]] }),
     };
     const bench = new Bench().apply(genesis, open(2), session(3), garbage);
     equal(bench.failures[0]?.position, 1);

@@ -3,8 +3,9 @@ import { hashBytes } from "../identity/index.ts";
 import { ENTRY_NOOP, type Entry, type Index } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import {
-  decodeCommands,
+  type CommandBatch,
   decodeGenesis,
+  decodeRun,
   decodeSession,
   ENTRY_COMMANDS,
   ENTRY_CONFIGURATION,
@@ -141,7 +142,7 @@ export class Replica {
         break;
       }
       case ENTRY_COMMANDS:
-        this.#applyCommands(entry);
+        this.#applyRun(entry);
         break;
       case ENTRY_NOOP:
       case ENTRY_CONFIGURATION:
@@ -157,29 +158,39 @@ export class Replica {
     return this.#machine.query(query);
   }
 
-  #applyCommands(entry: Entry): void {
-    const batch = decodeCommands(entry.data);
-    this.#timeMs = Math.max(this.#timeMs, batch.timeMs);
-    const admitted = this.#sessions.admit(batch.session, batch.number);
-    // A halted replica keeps sessions and clock: its member may lead all the same, and must know what is in the log.
-    if (admitted !== "apply" || this.#failure !== undefined) return;
-    const { applyBatch } = this.#machine;
-    const outcomes =
-      applyBatch === undefined || batch.commands.length === 1
-        ? this.#applyEach(entry, batch.commands)
-        : this.#applyTogether(entry, batch.commands, applyBatch);
-    if (outcomes !== undefined) this.#report(batch.session, batch.number, outcomes);
+  #applyRun(entry: Entry): void {
+    const { session, number, timeMs, batches } = decodeRun(entry.data);
+    this.#timeMs = Math.max(this.#timeMs, timeMs);
+    let ordinal = 0;
+    for (let i = 0; i < batches.length; i++) {
+      const batch = batches[i] as CommandBatch;
+      // A halted replica keeps sessions and clock: its member may lead all the same, and must know what is in the log.
+      if (this.#sessions.admit(session, number + i) === "apply" && this.#failure === undefined) {
+        const outcomes = this.#applyBatch(entry, ordinal, batch);
+        if (outcomes !== undefined)
+          this.#events.onBatch({ session, number: number + i, position: this.#position, outcomes });
+      }
+      ordinal += batch.length;
+    }
   }
 
-  /** Undefined: the machine failed on the way. */
-  #applyEach(entry: Entry, commands: readonly Uint8Array[]): CommandOutcome[] | undefined {
+  /** @param ordinal - of the first command in its entry. Undefined: the machine failed on the way */
+  #applyBatch(entry: Entry, ordinal: number, batch: CommandBatch): CommandOutcome[] | undefined {
+    const { applyBatch } = this.#machine;
+    if (applyBatch === undefined || batch.length === 1) return this.#applyEach(entry, ordinal, batch);
+    return this.#applyTogether(entry, ordinal, batch, applyBatch);
+  }
+
+  #applyEach(entry: Entry, ordinal: number, batch: CommandBatch): CommandOutcome[] | undefined {
     const outcomes: CommandOutcome[] = [];
     let name = "?";
     try {
-      for (const [number, bytes] of commands.entries()) {
-        const command = this.#runtime.decodeCommand(bytes);
+      for (let i = 0; i < batch.length; i++) {
+        const command = this.#runtime.decodeCommand(batch[i] as Uint8Array);
         name = command.name;
-        const outcome = outcomeOf(this.#machine.apply(command, this.#contextOf(entry, number, this.#position + 1)));
+        const outcome = outcomeOf(
+          this.#machine.apply(command, this.#contextOf(entry, ordinal + i, this.#position + 1)),
+        );
         this.#position++;
         outcomes.push(outcome);
         this.#tell(command, outcome, this.#position);
@@ -193,16 +204,17 @@ export class Replica {
 
   #applyTogether(
     entry: Entry,
-    commands: readonly Uint8Array[],
+    ordinal: number,
+    batch: CommandBatch,
     applyBatch: NonNullable<MachineInstance["applyBatch"]>,
   ): CommandOutcome[] | undefined {
     try {
-      const decoded = commands.map((bytes) => this.#runtime.decodeCommand(bytes));
-      const contexts = decoded.map((_, number) => this.#contextOf(entry, number, this.#position + 1 + number));
+      const decoded = batch.map((bytes) => this.#runtime.decodeCommand(bytes));
+      const contexts = decoded.map((_, i) => this.#contextOf(entry, ordinal + i, this.#position + 1 + i));
       const outcomes = applyBatch(decoded, contexts).map(outcomeOf);
-      for (const [number, outcome] of outcomes.entries()) {
+      for (const [i, outcome] of outcomes.entries()) {
         this.#position++;
-        this.#tell(decoded[number] as DecodedCommand, outcome, this.#position);
+        this.#tell(decoded[i] as DecodedCommand, outcome, this.#position);
       }
       return outcomes;
     } catch (cause) {
@@ -217,7 +229,7 @@ export class Replica {
     this.#events.onCommand?.({ type: "applied", position, timeMs: this.#timeMs, name, input, result });
   }
 
-  #contextOf({ index, term }: Entry, number: number, position: number): ApplyContext {
+  #contextOf({ index, term }: Entry, ordinal: number, position: number): ApplyContext {
     return {
       position,
       index,
@@ -226,17 +238,13 @@ export class Replica {
       version: this.#runtime.version,
       groupId: this.#groupId,
       networkId: this.#networkId,
-      random: randomOf(this.#incarnation as IncarnationId, index, number),
+      random: randomOf(this.#incarnation as IncarnationId, index, ordinal),
     };
   }
 
   #fail(command: string, cause: unknown): void {
     this.#failure = { position: this.#position + 1, command, cause };
     this.#events.onFailure(this.#failure);
-  }
-
-  #report(session: SessionIndex, number: number, outcomes: readonly CommandOutcome[]): void {
-    this.#events.onBatch({ session, number, position: this.#position, outcomes });
   }
 }
 
@@ -245,14 +253,15 @@ function outcomeOf(outcome: ApplyOutcome): CommandOutcome {
 }
 
 /**
- * The same numbers on every replica, others for each command: `sfc32` (Chris Doty-Humphrey, PractRand) seeded by incarnation, index and number.
+ * The same numbers on every replica, others for each command: `sfc32` (Chris Doty-Humphrey, PractRand) seeded by incarnation, index and place in the
+ * entry.
  * Made at the first call, since most commands draw none.
  */
-function randomOf(incarnation: IncarnationId, index: Index, number: number): () => number {
+function randomOf(incarnation: IncarnationId, index: Index, ordinal: number): () => number {
   let draw: (() => number) | undefined;
   return () => {
     if (draw === undefined) {
-      const seed = Buffer.from(hashBytes(`mosaik/apply-random/1/${incarnation}/${index}/${number}`));
+      const seed = Buffer.from(hashBytes(`mosaik/apply-random/1/${incarnation}/${index}/${ordinal}`));
       draw = sfc32(seed.readUInt32LE(0), seed.readUInt32LE(4), seed.readUInt32LE(8), seed.readUInt32LE(12));
     }
     return draw();

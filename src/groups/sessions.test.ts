@@ -2,7 +2,7 @@ import { deepEqual, equal } from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Entry } from "../raft/index.ts";
-import { ENTRY_COMMANDS, ENTRY_OPEN, ENTRY_SESSION, encodeCommands, encodeOpen, encodeSession } from "./entries.ts";
+import { ENTRY_COMMANDS, ENTRY_OPEN, ENTRY_SESSION, encodeOpen, encodeRun, encodeSession } from "./entries.ts";
 import { AppendedSessions, SessionTable } from "./sessions.ts";
 
 const key = (name: string): string => Buffer.from(name.padEnd(16)).toString("hex");
@@ -17,7 +17,7 @@ const commands = (index: number, session: number, number: number): Entry => ({
   index,
   term: 1,
   kind: ENTRY_COMMANDS,
-  data: encodeCommands({ session, number, timeMs: 0, commands: [Uint8Array.of(1)] }),
+  data: encodeRun({ session, number, timeMs: 0, batches: [[Uint8Array.of(1)]] }),
 });
 
 describe("sessions, as every replica knows them", () => {

@@ -1,5 +1,5 @@
 import type { Entry, Index } from "../raft/index.ts";
-import { decodeCommands, decodeSession, ENTRY_COMMANDS, ENTRY_SESSION } from "./entries.ts";
+import { decodeRun, decodeSession, ENTRY_COMMANDS, ENTRY_SESSION } from "./entries.ts";
 
 /**
  * A session is named by the index of the entry that opened it, so its name cannot come twice in one log. `key` is what its owner drew, to
@@ -85,8 +85,8 @@ export class AppendedSessions {
       this.#keys.set(key, entry.index);
       this.#last.set(entry.index, 0);
     } else if (entry.kind === ENTRY_COMMANDS) {
-      const { session, number } = decodeCommands(entry.data);
-      this.advance(session, number);
+      const { session, number, batches } = decodeRun(entry.data);
+      this.advance(session, number + batches.length - 1);
     }
   }
 

@@ -1,9 +1,9 @@
 import {
-  decodeCommands,
   decodeGenesis,
+  decodeRun,
   decodeSession,
-  encodeCommands,
   encodeGenesis,
+  encodeRun,
   encodeSession,
 } from "../../src/groups/entries.ts";
 import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello } from "../../src/groups/frames.ts";
@@ -50,15 +50,15 @@ export const groupTargets: readonly Target[] = [
   },
   { name: "session", make: (chance) => encodeSession(sessionKey(chance)), decode: decodeSession },
   {
-    name: "commands",
+    name: "run",
     make: (chance) =>
-      encodeCommands({
+      encodeRun({
         session: chance.number(),
         number: chance.number(),
         timeMs: chance.number(),
-        commands: commands(chance),
+        batches: [commands(chance), commands(chance)],
       }),
-    decode: decodeCommands,
+    decode: decodeRun,
   },
   {
     name: "command",
