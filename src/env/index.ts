@@ -25,6 +25,7 @@ export { type Logger, silentLogger } from "./logger.ts";
 export { realEnv, stderrLogger } from "./real.ts";
 export { Scope } from "./scope.ts";
 export { type Subscription, type SubscriptionInit, SubscriptionQueue } from "./subscription.ts";
+export { atEndOfTurn } from "./turn.ts";
 export { SimulationError, VirtualWorld, type VirtualWorldOptions } from "./virtual.ts";
 export type { VirtualNode } from "./virtual-node.ts";
 export { EventQueue, type VirtualEvent } from "./virtual-queue.ts";

@@ -13,6 +13,15 @@ export interface BondHandlers {
   onClose(bond: Bond, close: LinkClose): void;
 }
 
+/** What each Raft frame between two stores in one incarnation begins with. */
+interface Bindings {
+  readonly self: MemberId;
+  readonly member: MemberId;
+  readonly incarnation: IncarnationId;
+  readonly sent: Uint8Array;
+  readonly received: Uint8Array;
+}
+
 /** One link between two members that proved to each other that they may be in the group. */
 export class Bond {
   readonly peer: PeerId;
@@ -20,6 +29,8 @@ export class Bond {
   /** When it came to be, on our clock. */
   readonly sinceUs: number;
   #status: MemberStatus;
+  #member: MemberId;
+  #bindings: Bindings | undefined;
   #isOpen = true;
   #sessionKey: string | undefined;
 
@@ -28,6 +39,7 @@ export class Bond {
     this.link = link;
     this.sinceUs = sinceUs;
     this.#status = status;
+    this.#member = memberId(this.peer, status.storeId);
   }
 
   /** What the peer last said of itself. */
@@ -36,7 +48,7 @@ export class Bond {
   }
   /** The peer, with the store that it has now. */
   get member(): MemberId {
-    return memberId(this.peer, this.#status.storeId);
+    return this.#member;
   }
   /** Much of what we sent has not left yet. */
   get isSlow(): boolean {
@@ -51,7 +63,7 @@ export class Bond {
       onFrame: (kind, payload) => {
         const frame = decodeFrame(kind, payload);
         if (frame === undefined || !this.#isOpen) return;
-        if (frame.type === "status") this.#status = frame.status;
+        if (frame.type === "status") this.#onStatus(frame.status);
         handlers.onFrame(this, frame);
       },
       onDrain: () => handlers.onDrain(this),
@@ -77,30 +89,36 @@ export class Bond {
   /** Raft messages of one step: one frame. */
   sendRaft(self: MemberId, incarnation: IncarnationId, envelopes: readonly Envelope[]): void {
     const messages = envelopes.map(({ message }) => message);
-    this.send({ type: "raft", binding: binding(self, this.member, incarnation), messages });
+    this.send({ type: "raft", binding: this.#bindingsOf(self, incarnation).sent, messages });
   }
 
   /** Does a Raft frame of this bond come from the store that we know, for the store that we have, in our incarnation? */
   isBound(frame: BondFrame & { type: "raft" }, self: MemberId, incarnation: IncarnationId): boolean {
-    return Buffer.compare(frame.binding, binding(this.member, self, incarnation)) === 0;
+    return Buffer.compare(frame.binding, this.#bindingsOf(self, incarnation).received) === 0;
   }
 
   close(code: number, reason: string): Promise<void> {
     this.#isOpen = false;
     return this.link.close(code, reason);
   }
+
+  #onStatus(status: MemberStatus): void {
+    if (status.storeId !== this.#status.storeId) this.#member = memberId(this.peer, status.storeId);
+    this.#status = status;
+  }
+
+  #bindingsOf(self: MemberId, incarnation: IncarnationId): Bindings {
+    const known = this.#bindings;
+    if (known?.self === self && known.member === this.#member && known.incarnation === incarnation) return known;
+    const member = this.#member;
+    const sent = binding(self, member, incarnation);
+    const received = binding(member, self, incarnation);
+    this.#bindings = { self, member, incarnation, sent, received };
+    return this.#bindings;
+  }
 }
 
-const known = new Map<string, Uint8Array>();
-const KNOWN_MAX = 256;
-
-/** Eight bytes that stand for sender, receiver and incarnation. A pure function; the last few are remembered, since each frame needs one. */
+/** Eight bytes that stand for sender, receiver and incarnation. */
 function binding(from: MemberId, to: MemberId, incarnation: IncarnationId): Uint8Array {
-  const text = `mosaik/raft-binding/1/${from}/${to}/${incarnation}`;
-  const found = known.get(text);
-  if (found !== undefined) return found;
-  const made = hashBytes(text).subarray(0, 8);
-  if (known.size >= KNOWN_MAX) known.clear();
-  known.set(text, made);
-  return made;
+  return hashBytes(`mosaik/raft-binding/1/${from}/${to}/${incarnation}`).subarray(0, 8);
 }

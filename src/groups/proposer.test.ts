@@ -158,9 +158,12 @@ describe("a node's commands on their way", () => {
     bench.proposer.sweep();
     deepEqual(leader.numbers, [1, 2]);
     bench.applied(1);
-    bench.nowUs = 2 * SECOND_US;
+    bench.nowUs += 25_000;
     bench.proposer.sweep();
     deepEqual(leader.numbers, [1, 2], "that was progress");
+    bench.nowUs += SECOND_US;
+    bench.proposer.sweep();
+    deepEqual(leader.numbers, [1, 2], "a second since then is over with the next sweep");
     bench.nowUs += 1;
     bench.proposer.sweep();
     deepEqual(leader.numbers, [1, 2, 2]);

@@ -48,7 +48,9 @@ export class Proposer {
   #nextNumber = 1;
   /** The last number that went over the present route. */
   #sentUpTo = 0;
+  /** Since when nothing of ours was applied, as far as the last sweep could see. */
   #progressUs = 0;
+  #hasProgress = false;
   #bytes = 0;
   /** Why nothing is taken any more. */
   #end: MosaikError | undefined;
@@ -124,7 +126,7 @@ export class Proposer {
     if (operation === undefined) return;
     this.#sent.delete(batch.number);
     this.#bytes -= operation.bytes;
-    this.#progressUs = this.#nowUs();
+    this.#hasProgress = true;
     if (!operation.isAbandoned) operation.call.onApplied(batch);
   }
 
@@ -137,6 +139,8 @@ export class Proposer {
   /** Called every tick: ends what is past its deadline, and sends again what a leader seems to have dropped. */
   sweep(): void {
     const now = this.#nowUs();
+    if (this.#hasProgress) this.#progressUs = now;
+    this.#hasProgress = false;
     for (const operation of [...this.#sent.values(), ...this.#waiting]) {
       if (!operation.isAbandoned && now >= operation.call.deadlineUs)
         this.#giveUp(operation, "group-offline", undefined);

@@ -106,6 +106,11 @@ export class FrameChannel {
     return false;
   }
 
+  /** What was sent leaves now, and not at the end of the turn. */
+  flush(): void {
+    this.#outbox.flush();
+  }
+
   /** Stops reading, and delivery of what has come already. */
   pause(): void {
     if (this.#isPaused || this.#end !== undefined) return;

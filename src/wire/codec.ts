@@ -58,7 +58,7 @@ export const messagePack: Codec<unknown> = {
   decode(bytes) {
     scanValue(bytes);
     try {
-      return unpackValue(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+      return unpackValue(bytes);
     } catch (cause) {
       throw new DecodeError("a value that cannot be decoded", { cause });
     }

@@ -145,6 +145,8 @@ class Handshake implements ChannelSink {
   sendHello(payload: Uint8Array): void {
     const proof = this.#options.proofs.prove(this.#channel.stream);
     this.#channel.send(KIND.hello, encodeHello({ ...this.#options.hello, proof, payload }));
+    // Whatever becomes of this link later in the turn, the peer learns whom it met.
+    this.#channel.flush();
   }
 
   refuse(code: number, reason: string): void {

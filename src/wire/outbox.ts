@@ -1,4 +1,4 @@
-import { LIMITS } from "../env/index.ts";
+import { atEndOfTurn, LIMITS } from "../env/index.ts";
 import { FrameBatch } from "./frames.ts";
 import type { ByteStream } from "./stream.ts";
 
@@ -26,7 +26,7 @@ export class FrameOutbox {
     this.#batch.add(kind, payload);
     if (!this.#isFlushScheduled) {
       this.#isFlushScheduled = true;
-      queueMicrotask(() => this.flush());
+      atEndOfTurn(() => this.flush());
     }
     if (this.queuedBytes < LIMITS.linkHighWaterBytes) return true;
     this.#isDrainAwaited = true;

@@ -157,11 +157,12 @@ function nameAndInput(option: "command" | "query", value: unknown): NamedCommand
   if (typeof value === "string") return { name: value, input: undefined };
   if (typeof value !== "object" || value === null)
     throw badOption(option, "must be a name or an object with one field");
-  const fields = Object.entries(value);
-  const given = fields.length === 1 ? fields : fields.filter(([, input]) => input !== undefined);
-  const [first, ...others] = given;
-  if (first === undefined || others.length > 0) throw badOption(option, `must have one field, and has ${given.length}`);
-  return { name: first[0], input: first[1] };
+  const fields = value as Readonly<Record<string, unknown>>;
+  const names = Object.keys(fields);
+  const given = names.length === 1 ? names : names.filter((name) => fields[name] !== undefined);
+  const name = given[0];
+  if (name === undefined || given.length > 1) throw badOption(option, `must have one field, and has ${given.length}`);
+  return { name, input: fields[name] };
 }
 
 function prepare(machine: string, commands: ReadonlyMap<string, AnyCommand>, value: unknown): NamedCommand {
