@@ -20,6 +20,7 @@ export interface ErrorDetails {
   "address-in-use": { readonly address: string };
   "data-dir-locked": { readonly path: string };
   "storage-failed": { readonly path: string };
+  "storage-full": Rejected<{ readonly path: string }>;
   "schema-rejected": Rejected<{ issues: readonly StandardSchemaV1.Issue[] }>;
   "not-encodable": Rejected;
   "too-large": Rejected<{ bytesMax: number }>;

@@ -66,6 +66,23 @@ export const LIMITS = {
   /** An entry's clock may be ahead of ours by this much. */
   clockDriftMsMax: 50_000,
 
+  // ── Storage ──
+  /** Times that a store was opened, by which peers know it again. */
+  openingIdsMax: 256,
+  /** Voters in force at a snapshot, encoded. */
+  snapshotConfigurationBytesMax: 64 * KiB,
+  /** A piece of a snapshot's data, on disk and in memory. */
+  snapshotChunkBytes: 256 * KiB,
+  /** The log's first segment; each is twice the one before, up to the largest. A write that is larger gets one that holds it. */
+  segmentBytesMin: 1 * MiB,
+  segmentBytesMax: 16 * MiB,
+  /** The end of each segment is kept for votes, for when the disk is full. */
+  segmentReserveBytes: 64 * KiB,
+  /** One write, encoded: it is one record. */
+  storageWriteBytesMax: 256 * MiB,
+  /** Writes that wait for the disk go together with one sync, up to about this. */
+  storageBatchBytesMax: 4 * MiB,
+
   // ── Groups ──
   /** One command, encoded. */
   commandBytesMax: 1 * MiB,
@@ -128,6 +145,11 @@ assert(LIMITS.handshakesPerAddressMax * 2 <= LIMITS.handshakesInProgressMax, "on
 assert(LIMITS.handshakesInProgressMax <= LIMITS.connectionsMax, "a handshake counts as a connection");
 assert(LIMITS.streamHighWaterBytes <= LIMITS.linkHighWaterBytes, "a connection is full before its link is");
 assert(LIMITS.keepAliveIntervalMs * 2 < LIMITS.keepAliveTimeoutMs, "a probe is answered before the link is given up");
+assert(LIMITS.segmentReserveBytes * 4 <= LIMITS.segmentBytesMin, "a segment is mostly for entries");
+assert(LIMITS.openingIdsMax * 16 * 2 < LIMITS.segmentReserveBytes, "a segment's first record is small");
+assert(LIMITS.segmentBytesMin <= LIMITS.segmentBytesMax, "segments grow");
+assert(LIMITS.storageBatchBytesMax < LIMITS.segmentBytesMax, "a large segment holds several batches");
+assert(LIMITS.entryDataBytesMax + KiB < LIMITS.storageWriteBytesMax, "a write holds the largest entry");
 assert(LIMITS.expectMax <= LIMITS.votersMax, "founders are voters");
 assert(
   LIMITS.linkHighWaterBytes + LIMITS.groupFrameBytesMax < LIMITS.linkQueuedBytesMax,

@@ -1,4 +1,4 @@
-import { deepEqual, equal, notEqual, rejects } from "node:assert/strict";
+import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
 import { hash } from "../identity/index.ts";
 import type { Entry, MemberId } from "../raft/index.ts";
 import type { IncarnationId, Storage, StorageFactory } from "./types.ts";
@@ -31,6 +31,23 @@ async function withEntries(factory: StorageFactory, count: number): Promise<Stor
 
 async function indexes(store: Storage, from: number, to: number): Promise<number[]> {
   return (await store.getRange(from, to)).map(({ index }) => index);
+}
+
+/** The data of the store's snapshot, read three bytes at a time. */
+async function snapshotData(store: Storage): Promise<number[]> {
+  const reader = await store.openSnapshot();
+  const data: number[] = [];
+  for (let from = 0; from < (reader?.head.bytes ?? 0); from += 3) data.push(...((await reader?.read(from, 3)) ?? []));
+  await reader?.close();
+  return data;
+}
+
+/** Saves a snapshot at `index`, in two chunks. */
+async function saveSnapshot(store: Storage, index: number): Promise<void> {
+  const writer = await store.createSnapshot({ index, term: 1, configuration: Uint8Array.of(index) });
+  await writer.write(Uint8Array.of(index, 1));
+  await writer.write(Uint8Array.of(2, 3));
+  await writer.save();
 }
 
 const LOG: readonly StorageScenario[] = [
@@ -190,13 +207,69 @@ const WHOLE: readonly StorageScenario[] = [
       await store.write({ incarnation: INCARNATION });
       const snapshot = { index: 9, term: 3, configuration: Uint8Array.of(1), data: Uint8Array.of(2, 3) };
       await store.resetTo(snapshot);
-      deepEqual(store.snapshot, snapshot);
+      deepEqual(store.snapshot, { index: 9, term: 3, configuration: Uint8Array.of(1), bytes: 2 });
+      deepEqual(await snapshotData(store), [2, 3]);
       deepEqual(store.last, { index: 9, term: 3 });
       deepEqual(store.available, { start: 9, end: 9 });
       equal(await store.termAt(9), 3);
       equal(await store.termAt(5), undefined);
       equal(store.incarnation, INCARNATION);
       equal(await store.append(entries(10, 10, 3)), 10);
+    },
+  },
+];
+
+const SNAPSHOTS: readonly StorageScenario[] = [
+  {
+    name: "a saved snapshot leaves the log as it is, and comes back in chunks",
+    run: async (factory) => {
+      const store = await withEntries(factory, 5);
+      equal(await store.openSnapshot(), undefined);
+      await saveSnapshot(store, 3);
+      deepEqual(store.snapshot, { index: 3, term: 1, configuration: Uint8Array.of(3), bytes: 4 });
+      deepEqual(await snapshotData(store), [3, 1, 2, 3]);
+      deepEqual(store.available, { start: 0, end: 5 });
+      await store.prunePrefix(3);
+      deepEqual(await indexes(store, 1, 9), [4, 5]);
+    },
+  },
+  {
+    name: "the newest snapshot counts, whichever ends last; who reads an older one goes on",
+    run: async (factory) => {
+      const store = await withEntries(factory, 5);
+      await saveSnapshot(store, 2);
+      const reader = await store.openSnapshot();
+      await saveSnapshot(store, 4);
+      await saveSnapshot(store, 3);
+      equal(store.snapshot?.index, 4);
+      deepEqual(await snapshotData(store), [4, 1, 2, 3]);
+      deepEqual(await reader?.read(0, 9), Uint8Array.of(2, 1, 2, 3));
+      await reader?.close();
+    },
+  },
+  {
+    name: "a snapshot that is given up, or not ended, is not there",
+    run: async (factory) => {
+      const store = await withEntries(factory, 5);
+      const writer = await store.createSnapshot({ index: 3, term: 1, configuration: new Uint8Array(0) });
+      await writer.write(Uint8Array.of(1));
+      equal(store.snapshot, undefined);
+      await writer.discard();
+      await writer.discard();
+      await rejects(writer.save());
+      equal(store.snapshot, undefined);
+    },
+  },
+  {
+    name: "a snapshot from elsewhere, in chunks, replaces everything when it is installed",
+    run: async (factory) => {
+      const store = await withEntries(factory, 5);
+      const writer = await store.createSnapshot({ index: 9, term: 2, configuration: new Uint8Array(0) });
+      for (let i = 0; i < 9; i++) await writer.write(Uint8Array.of(i));
+      await writer.install();
+      deepEqual(await snapshotData(store), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+      deepEqual(store.available, { start: 9, end: 9 });
+      deepEqual(store.last, { index: 9, term: 2 });
     },
   },
 ];
@@ -239,6 +312,7 @@ const LIVES: readonly StorageScenario[] = [
       const store = await withEntries(factory, 5);
       const hardState = { term: 4, votedFor: "bob" as MemberId };
       await store.write({ hardState, incarnation: INCARNATION });
+      await saveSnapshot(store, 4);
       await store.prunePrefix(2);
       await store.close();
       const again = await factory.open(GROUP);
@@ -253,6 +327,38 @@ const LIVES: readonly StorageScenario[] = [
       deepEqual(again.available, { start: 2, end: 5 });
       equal(await again.termAt(2), 1);
       deepEqual(await again.getRange(1, 9), entries(3, 5));
+      deepEqual(again.snapshot, { index: 4, term: 1, configuration: Uint8Array.of(4), bytes: 4 });
+      deepEqual(await snapshotData(again), [4, 1, 2, 3]);
+    },
+  },
+  {
+    name: "each opening has an id of its own, and a durable store knows the earlier ones",
+    run: async (factory) => {
+      const seen: string[] = [];
+      for (let count = 1; count <= 3; count++) {
+        const store = await factory.open(GROUP);
+        const openingId = store.openingIds.at(-1) ?? "";
+        ok(openingId.length >= 16 && !seen.includes(openingId));
+        seen.push(openingId);
+        deepEqual(store.openingIds, factory.isDurable ? seen : [openingId]);
+        equal(store.openingCount, factory.isDurable ? count : 1);
+        equal(store.predecessor, undefined);
+        await store.close();
+      }
+    },
+  },
+  {
+    name: "a truncation is remembered",
+    run: async (factory) => {
+      const store = await withEntries(factory, 5);
+      await store.write({ truncateFrom: 3, entries: entries(3, 3, 2) });
+      await store.truncate(3);
+      await store.append(entries(3, 4, 3));
+      await store.close();
+      const again = await factory.open(GROUP);
+      if (!factory.isDurable) return equal(again.last.index, 0);
+      deepEqual(await again.getRange(1, 9), [...entries(1, 2), ...entries(3, 4, 3)]);
+      return undefined;
     },
   },
   {
@@ -270,4 +376,4 @@ const LIVES: readonly StorageScenario[] = [
 ];
 
 /** What every `StorageFactory` must do. Give each scenario a factory of its own. */
-export const STORAGE_CONFORMANCE: readonly StorageScenario[] = [...LOG, ...WHOLE, ...LIVES];
+export const STORAGE_CONFORMANCE: readonly StorageScenario[] = [...LOG, ...WHOLE, ...SNAPSHOTS, ...LIVES];

@@ -1,16 +1,31 @@
 import { type Env, mosaikError } from "../env/index.ts";
 import { ID_BYTES, UniqueId } from "../identity/index.ts";
 import type { Entry, HardState, Index, LogPosition } from "../raft/index.ts";
+import { headOf, memorySnapshotReader, memorySnapshotWriter } from "./memory-snapshot.ts";
 import { StoreState } from "./store-state.ts";
-import type { IncarnationId, Snapshot, Storage, StorageFactory, StorageWrite, StoreId } from "./types.ts";
+import type {
+  IncarnationId,
+  Snapshot,
+  SnapshotHead,
+  SnapshotPlace,
+  SnapshotReader,
+  SnapshotWriter,
+  Storage,
+  StorageFactory,
+  StorageWrite,
+  StoreId,
+} from "./types.ts";
 
 /** A store as long as the process lives: every write is "durable" at once. A restart draws another one, and so comes as a stranger. */
 export class MemoryStorage implements Storage {
   readonly #state: StoreState;
   #isClosed = false;
 
-  constructor(storeId: StoreId) {
+  readonly predecessor = undefined;
+
+  constructor(storeId: StoreId, openingId: string) {
     this.#state = new StoreState(storeId);
+    this.#state.noteOpening(openingId);
   }
 
   get storeId(): StoreId {
@@ -22,8 +37,15 @@ export class MemoryStorage implements Storage {
   get hardState(): HardState {
     return this.#state.hardState;
   }
-  get snapshot(): Snapshot | undefined {
-    return this.#state.snapshot;
+  get snapshot(): SnapshotHead | undefined {
+    const { snapshot } = this.#state;
+    return snapshot && headOf(snapshot);
+  }
+  get openingIds(): readonly string[] {
+    return this.#state.openingIds;
+  }
+  get openingCount(): number {
+    return this.#state.openingCount;
   }
   get last(): LogPosition {
     return this.#state.last;
@@ -57,6 +79,17 @@ export class MemoryStorage implements Storage {
   async resetTo(snapshot: Snapshot): Promise<void> {
     this.#open().resetTo(snapshot);
   }
+  async createSnapshot(place: SnapshotPlace): Promise<SnapshotWriter> {
+    this.#open();
+    return memorySnapshotWriter(place, {
+      save: async (snapshot) => this.#open().saveSnapshot(snapshot),
+      install: (snapshot) => this.resetTo(snapshot),
+    });
+  }
+  async openSnapshot(): Promise<SnapshotReader | undefined> {
+    const { snapshot } = this.#open();
+    return snapshot && memorySnapshotReader(snapshot);
+  }
   async setAside(_reason: string): Promise<void> {
     this.#isClosed = true;
   }
@@ -74,10 +107,15 @@ export class MemoryStorage implements Storage {
 export function memoryStorageFactory(env: Env): StorageFactory {
   return {
     isDurable: false,
-    open: async () => new MemoryStorage(drawStoreId(env)),
+    open: async () => new MemoryStorage(drawStoreId(env), drawOpeningId(env)),
   };
 }
 
 export function drawStoreId(env: Env): StoreId {
   return UniqueId.fromBytes(env.random.bytes(ID_BYTES)) as StoreId;
+}
+
+/** 32 hex digits. */
+export function drawOpeningId(env: Env): string {
+  return Buffer.from(env.random.bytes(16)).toString("hex");
 }

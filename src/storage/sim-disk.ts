@@ -1,9 +1,21 @@
 import { assert, type Env, mosaikError, type SeededRandom } from "../env/index.ts";
 import { ID_BYTES, type UniqueId } from "../identity/index.ts";
 import type { Entry, HardState, Index, LogPosition } from "../raft/index.ts";
-import { drawStoreId } from "./memory.ts";
+import { drawOpeningId, drawStoreId } from "./memory.ts";
+import { headOf, memorySnapshotReader, memorySnapshotWriter } from "./memory-snapshot.ts";
 import { StoreState } from "./store-state.ts";
-import type { IncarnationId, Snapshot, Storage, StorageFactory, StorageWrite, StoreId } from "./types.ts";
+import type {
+  IncarnationId,
+  Snapshot,
+  SnapshotHead,
+  SnapshotPlace,
+  SnapshotReader,
+  SnapshotWriter,
+  Storage,
+  StorageFactory,
+  StorageWrite,
+  StoreId,
+} from "./types.ts";
 
 /** How long a sync takes, in microseconds, both ends included. */
 export interface SyncDelay {
@@ -131,6 +143,7 @@ export function simStorageFactory(disk: SimDisk, env: Env): StorageFactory {
         image = new StoreState(drawStoreId(env));
         disk.setImage(group, image);
       }
+      image.noteOpening(drawOpeningId(env));
       return new SimStorage(disk, env, group, image);
     },
   };
@@ -153,6 +166,7 @@ class SimStorage implements Storage {
   #whenIdle: (() => void)[] = [];
   #failure: Error | undefined;
   #isAside = false;
+  readonly predecessor = undefined;
 
   constructor(disk: SimDisk, env: Env, group: UniqueId, durable: StoreState) {
     this.#disk = disk;
@@ -172,8 +186,15 @@ class SimStorage implements Storage {
   get hardState(): HardState {
     return this.#state.hardState;
   }
-  get snapshot(): Snapshot | undefined {
-    return this.#state.snapshot;
+  get snapshot(): SnapshotHead | undefined {
+    const { snapshot } = this.#state;
+    return snapshot && headOf(snapshot);
+  }
+  get openingIds(): readonly string[] {
+    return this.#state.openingIds;
+  }
+  get openingCount(): number {
+    return this.#state.openingCount;
   }
   get last(): LogPosition {
     return this.#state.last;
@@ -208,6 +229,17 @@ class SimStorage implements Storage {
   }
   resetTo(snapshot: Snapshot): Promise<void> {
     return this.#change((state) => state.resetTo(snapshot));
+  }
+
+  async createSnapshot(place: SnapshotPlace): Promise<SnapshotWriter> {
+    this.#check();
+    return memorySnapshotWriter(place, {
+      save: (snapshot) => this.#change((state) => state.saveSnapshot(snapshot)),
+      install: (snapshot) => this.resetTo(snapshot),
+    });
+  }
+  openSnapshot(): Promise<SnapshotReader | undefined> {
+    return this.#read(({ snapshot }) => snapshot && memorySnapshotReader(snapshot));
   }
 
   setAside(_reason: string): Promise<void> {

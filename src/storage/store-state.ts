@@ -1,4 +1,4 @@
-import { assert } from "../env/index.ts";
+import { assert, LIMITS } from "../env/index.ts";
 import type { Entry, HardState, Index, LogPosition } from "../raft/index.ts";
 import type { IncarnationId, Snapshot, StorageWrite, StoreId } from "./types.ts";
 
@@ -14,6 +14,8 @@ export class StoreState {
   #incarnation: IncarnationId | undefined;
   #hardState: HardState = { term: 0, votedFor: undefined };
   #snapshot: Snapshot | undefined;
+  #openingIds: readonly string[] = [];
+  #openingCount = 0;
   /** The last index that is pruned, or that the snapshot covers, with its term. */
   #boundary = NOWHERE;
   /** Contiguous from `#boundary.index + 1`. */
@@ -32,6 +34,12 @@ export class StoreState {
   get snapshot(): Snapshot | undefined {
     return this.#snapshot;
   }
+  get openingIds(): readonly string[] {
+    return this.#openingIds;
+  }
+  get openingCount(): number {
+    return this.#openingCount;
+  }
   get last(): LogPosition {
     const last = this.#entries.at(-1);
     return last === undefined ? this.#boundary : { index: last.index, term: last.term };
@@ -45,6 +53,8 @@ export class StoreState {
     copy.#incarnation = this.#incarnation;
     copy.#hardState = this.#hardState;
     copy.#snapshot = this.#snapshot;
+    copy.#openingIds = this.#openingIds;
+    copy.#openingCount = this.#openingCount;
     copy.#boundary = this.#boundary;
     copy.#entries = [...this.#entries];
     return copy;
@@ -89,6 +99,17 @@ export class StoreState {
     assert(term !== undefined, "a kept entry has a term");
     this.#entries = this.#entries.slice(index - this.#boundary.index);
     this.#boundary = { index, term };
+  }
+
+  noteOpening(id: string): void {
+    this.#openingIds = [...this.#openingIds, id].slice(-LIMITS.openingIdsMax);
+    this.#openingCount++;
+  }
+
+  saveSnapshot(snapshot: Snapshot): void {
+    if (snapshot.index <= (this.#snapshot?.index ?? 0)) return;
+    assert(snapshot.index <= this.last.index, "a snapshot is of a state that the log led to");
+    this.#snapshot = snapshot;
   }
 
   resetTo(snapshot: Snapshot): void {
