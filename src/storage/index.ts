@@ -3,9 +3,19 @@
  *
  * A store holds the log, the hard state (term and vote), a snapshot, and two names: its own, which is never used again, and that of the
  * one incarnation it belongs to. A member is a peer *with* a store, so a peer that lost its disk comes back as somebody else and never
- * votes twice. `MemoryStorage` lives as long as its process. The simulator's disk loses what was not synced.
+ * votes twice. `MemoryStorage` lives as long as its process, stores in `file/` as long as their disk. The simulator's disk loses what was
+ * not synced.
  */
 export { STORAGE_CONFORMANCE, type StorageScenario } from "./conformance.ts";
+export {
+  type DataDirectory,
+  type FileSystem,
+  fileStorageFactory,
+  type OpenFile,
+  type OpenMode,
+  openDataDirectory,
+  realFileSystem,
+} from "./file/index.ts";
 export { drawStoreId, MemoryStorage, memoryStorageFactory } from "./memory.ts";
 export { SimDisk, type SyncDelay, simStorageFactory } from "./sim-disk.ts";
 export type * from "./types.ts";

@@ -56,6 +56,10 @@ const ALLOWED: readonly { readonly path: RegExp; readonly names: ReadonlySet<str
     path: /^src\/transport\/tls\//,
     names: names("node:net node:tls node:os node:dns/promises node:crypto @peculiar/x509 reflect-metadata Date crypto"),
   },
+  // Real files, and a lock among processes.
+  { path: /^src\/storage\/file\/real-file-system\.ts$/, names: names("node:fs") },
+  { path: /^src\/storage\/file\/data-directory\.ts$/, names: names("node:fs node:path") },
+  { path: /^src\/storage\/file\/directory-lock\.ts$/, names: names("node:fs node:net process") },
   { path: /^src\/wire\/msgpack\.ts$/, names: names("msgpackr/pack") },
   // Dates as values that come and go.
   { path: /^src\/wire\/(codec|plain-data)\.ts$/, names: names("Date") },
