@@ -18,6 +18,8 @@ export const LIMITS = {
   closeReasonBytesMax: 256,
   /** Nesting of a decoded value. */
   valueDepthMax: 64,
+  /** Items and fields of a decoded value, at all levels: what costs most to make has the fewest bytes. */
+  valueItemsMax: 128 * 1024,
   /** Bytes that a link holds for a slow peer before `send` reports that it is full. */
   linkHighWaterBytes: 1 * MiB,
   /** Bytes held for a slow peer before the link is closed as `too-slow`. */
@@ -123,6 +125,7 @@ export const LIMITS = {
 } as const;
 
 assert(LIMITS.commandBytesMax < LIMITS.batchBytesMax, "a batch holds at least one command");
+assert(LIMITS.valueItemsMax * 4 < LIMITS.commandBytesMax, "the items of a command are bounded by more than its bytes");
 assert(LIMITS.batchBytesMax + 64 * KiB < LIMITS.groupFrameBytesMax, "a frame holds the largest entry and its envelope");
 assert(
   LIMITS.batchBytesMax + LIMITS.runBytesMax + 8 * LIMITS.runBatchesMax + KiB < LIMITS.entryDataBytesMax,

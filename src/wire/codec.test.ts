@@ -188,6 +188,20 @@ describe("messagePack", () => {
     throws(() => decode(Uint8Array.from(new Array(400).fill([0xd4, 2, 0, 0x92]).flat())), DecodeError);
   });
 
+  it("takes as many items as the limit, at all levels together, and no more, in both directions", () => {
+    const half = LIMITS.valueItemsMax / 2;
+    const most = [new Array(half - 1).fill(1), new Map([[1, new Array(half - 3).fill(2)]])];
+    deepStrictEqual(decode(encode(most)), most);
+    throws(() => encode([...most, 1]), { code: "not-encodable", outcome: "not-applied" });
+    const header = (count: number): number[] => [0xdd, 0, (count >> 16) & 0xff, (count >> 8) & 0xff, count & 0xff];
+    const empty = (count: number): Uint8Array =>
+      Uint8Array.from([...header(count), ...new Array(count).fill([0xc4, 0]).flat()]);
+    ok(Array.isArray(decode(empty(LIMITS.valueItemsMax))));
+    throws(() => decode(empty(LIMITS.valueItemsMax + 1)), DecodeError);
+    const fields = Object.fromEntries(Array.from({ length: half + 1 }, (_, index) => [`k${index}`, 0]));
+    throws(() => encode(fields), { code: "not-encodable" });
+  });
+
   const hostile: [string, number[]][] = [
     ["nothing", []],
     ["an array of 4 billion items", [0xdd, 0xff, 0xff, 0xff, 0xff]],

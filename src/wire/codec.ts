@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
+import { LIMITS } from "../env/index.ts";
 import { DecodeError } from "./bytes.ts";
 import { packValue, registerExtension, unpackValue } from "./msgpack.ts";
-import { checkPlainData, EXTENSION, MarkedMap, MarkedText } from "./plain-data.ts";
+import { checkPlainData, EXTENSION, MarkedMap, MarkedText, notEncodable } from "./plain-data.ts";
 import { scanValue } from "./scan.ts";
 
 /** Values to bytes and back. Deterministic: equal values that were built alike give equal bytes. */
@@ -41,7 +42,8 @@ registerExtension({
  * The default codec: MessagePack of plain data. What it encodes comes back the same, in a copy of its own:
  *
  * - null, `undefined` (in fields, items and alone), booleans, texts, numbers (not NaN, not -0), bigint of 64 bits (signed or unsigned);
- * - arrays without holes, plain objects, `Map`, `Date`, `Uint8Array`, nested at most `LIMITS.valueDepthMax` (64) levels.
+ * - arrays without holes, plain objects, `Map`, `Date`, `Uint8Array`, nested at most `LIMITS.valueDepthMax` (64) levels,
+ *   with at most `LIMITS.valueItemsMax` (131,072) items and fields in all.
  *
  * All else is refused: Set, functions, symbols, class instances, cycles, a key `__proto__`. Two leniencies: a `Buffer` comes back as
  * `Uint8Array`, and an object without prototype as a plain one. Only own, enumerable fields with text keys are data.
@@ -53,7 +55,10 @@ registerExtension({
 export const messagePack: Codec<unknown> = {
   name: "msgpack/1",
   encode(value) {
-    return ownBytes(packValue(checkPlainData(value)));
+    const bytes = packValue(checkPlainData(value));
+    // An item takes a byte at least, so short ones need no count.
+    if (bytes.length > LIMITS.valueItemsMax) checkItems(bytes, value);
+    return ownBytes(bytes);
   },
   decode(bytes) {
     scanValue(bytes);
@@ -72,6 +77,15 @@ function ownBytes(bytes: Uint8Array): Uint8Array {
   const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   const isFrugal = bytes.buffer.byteLength <= Math.max(SHARED_BUFFER_BYTES, 2 * bytes.length);
   return isFrugal ? view : view.slice();
+}
+
+/** @throws `not-encodable` */
+function checkItems(bytes: Uint8Array, value: unknown): void {
+  try {
+    scanValue(bytes);
+  } catch (cause) {
+    throw notEncodable(value, `a value with more than ${LIMITS.valueItemsMax} items cannot be encoded`, cause);
+  }
 }
 
 function mapOf(items: readonly unknown[]): Map<unknown, unknown> {

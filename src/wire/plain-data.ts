@@ -38,11 +38,17 @@ export function checkPlainData(value: unknown): unknown {
     return check(value, 0);
   } catch (cause) {
     if (!(cause instanceof Refused)) throw cause;
-    throw mosaikError("not-encodable", `${cause.message} cannot be encoded: it would not come back the same`, {
-      outcome: "not-applied",
-      hidden: { rejected: [value] },
-    });
+    throw notEncodable(value, `${cause.message} cannot be encoded: it would not come back the same`);
   }
+}
+
+/** The value goes along where logging cannot print it. */
+export function notEncodable(value: unknown, message: string, cause?: unknown): Error {
+  return mosaikError("not-encodable", message, {
+    outcome: "not-applied",
+    hidden: { rejected: [value] },
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 /** Says what stands in the way, without a key or a value: these are the caller's secrets. */

@@ -10,8 +10,9 @@ const PROTO = [...Buffer.from("__proto__")];
 
 /**
  * Walks over MessagePack before anything is made of it: one value, nothing after it, only what `messagePack` writes, in its shortest
- * form; each length compared with the bytes that are left; no deeper than `LIMITS.valueDepthMax`. What passes, decodes. One thing it
- * lets through: a key that comes twice, of which the last counts, on every replica alike; `messagePack` never writes one.
+ * form; each length compared with the bytes that are left; no deeper than `LIMITS.valueDepthMax`, and no more than
+ * `LIMITS.valueItemsMax` items. What passes, decodes. One thing it lets through: a key that comes twice, of which the last counts, on
+ * every replica alike; `messagePack` never writes one.
  *
  * @throws DecodeError
  */
@@ -61,6 +62,7 @@ const FORMS: readonly (Form | undefined)[] = Object.assign(new Array<Form | unde
 class Scanner {
   readonly #bytes: Uint8Array;
   #position = 0;
+  #items = 0;
   #view: DataView | undefined;
 
   constructor(bytes: Uint8Array) {
@@ -187,6 +189,8 @@ class Scanner {
   #enter(items: number, depth: number): void {
     if (depth >= LIMITS.valueDepthMax) throw new DecodeError(`more than ${LIMITS.valueDepthMax} levels`);
     if (items > this.remaining) throw new DecodeError("more items than bytes");
+    this.#items += items;
+    if (this.#items > LIMITS.valueItemsMax) throw new DecodeError(`more than ${LIMITS.valueItemsMax} items`);
   }
 
   #key(): void {
