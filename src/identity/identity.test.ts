@@ -79,6 +79,19 @@ describe("an identity", () => {
     equal(verifySignature("00".repeat(32) as PeerId, message, signature), false);
   });
 
+  it("is judged by its own key, however many others have signed meanwhile", () => {
+    const signers = Array.from({ length: 1_100 }, (_, number) =>
+      Identity.fromSeed(new Uint8Array(ID_BYTES).fill(number & 0xff).fill(number >>> 8, 16)),
+    );
+    const signatures = signers.map((signer) => signer.sign(message));
+    for (let round = 0; round < 2; round++) {
+      for (const [place, { peerId }] of signers.entries()) {
+        equal(verifySignature(peerId, message, signatures[place] as Uint8Array), true);
+        equal(verifySignature(peerId, message, signatures[place ^ 1] as Uint8Array), false);
+      }
+    }
+  });
+
   it("does not change with the seed that it was made of, and refuses another length", () => {
     const own = Uint8Array.from(seed);
     const made = Identity.fromSeed(own);

@@ -53,13 +53,32 @@ export class Identity {
 export function verifySignature(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== SIGNATURE_BYTES) return false;
   try {
-    const key = createPublicKey({
-      key: Buffer.concat([PUBLIC_PREFIX, UniqueId.toBytes(peer)]),
-      format: "der",
-      type: "spki",
-    });
-    return verify(null, bytes, key, signature);
+    const key = keys.get(peer) ?? parsePublicKey(peer);
+    const isValid = verify(null, bytes, key, signature);
+    if (isValid) remember(peer, key);
+    return isValid;
   } catch {
     return false;
   }
+}
+
+/**
+ * Parsing a key costs nearly as much as verifying with it, and peers sign more than once. Only keys that have signed something are here,
+ * in order of use: names that somebody made up push none out.
+ */
+const keys = new Map<PeerId, KeyObject>();
+const KEYS_MAX = 1_024;
+
+function remember(peer: PeerId, key: KeyObject): void {
+  keys.delete(peer);
+  keys.set(peer, key);
+  if (keys.size <= KEYS_MAX) return;
+  const [oldest] = keys.keys();
+  if (oldest !== undefined) keys.delete(oldest);
+}
+
+/** @throws for an id that is no key */
+function parsePublicKey(peer: PeerId): KeyObject {
+  const spki = Buffer.concat([PUBLIC_PREFIX, UniqueId.toBytes(peer)]);
+  return createPublicKey({ key: spki, format: "der", type: "spki" });
 }
