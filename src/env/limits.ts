@@ -26,6 +26,8 @@ export const LIMITS = {
   linkQueuedBytesMax: 64 * MiB,
 
   // ── Links ──
+  /** Frames of one link that are handled before all others have a turn. A small one costs some 2 us. */
+  framesBeforeRestMax: 1_024,
   /** Dial, TLS and hello together. */
   handshakeTimeoutMs: 5_000,
   /** A peer that takes longer to accept our closing is cut off. */

@@ -32,7 +32,8 @@ export interface ChannelOptions {
  *
  * 1. `#end` is decided once. From then on nothing is sent, and nothing delivered but `onClose`, which follows at once.
  * 2. A peer's end counts where it stands: after the frames that came before it. While paused, both wait.
- * 3. Once `#end` is decided the stream goes, at the latest after `LIMITS.closeTimeoutMs`; then `closed` resolves. No timer is left.
+ * 3. After `LIMITS.framesBeforeRestMax` frames it rests for one turn: no peer keeps others from being heard.
+ * 4. Once `#end` is decided the stream goes, at the latest after `LIMITS.closeTimeoutMs`; then `closed` resolves. No timer is left.
  */
 export class FrameChannel {
   readonly stream: ByteStream;
@@ -54,6 +55,10 @@ export class FrameChannel {
   #isPaused = false;
   #isDelivering = false;
   #owesPong = false;
+  /** Frames handled since the last rest. */
+  #handled = 0;
+  /** While others have their turn; ends by itself. */
+  #rest: Timer | undefined;
 
   constructor(options: ChannelOptions) {
     this.stream = options.stream;
@@ -95,6 +100,7 @@ export class FrameChannel {
   handOver(sink: ChannelSink, payloadBytesMax: number): void {
     this.#sink = sink;
     this.#decoder.payloadBytesMax = payloadBytesMax;
+    this.#handled = 0;
     if (this.isOpen) this.#keepAlive.start();
   }
 
@@ -124,7 +130,7 @@ export class FrameChannel {
     this.#isPaused = false;
     queueMicrotask(() => {
       this.#deliver();
-      if (!this.#isPaused) this.stream.resume();
+      if (!this.#isHeld) this.stream.resume();
     });
   }
 
@@ -179,14 +185,15 @@ export class FrameChannel {
     this.#isDelivering = false;
 
     if (this.#owesPong) this.#answerPing();
-    if (this.#isPaused || this.#end !== undefined || this.#brokenBy === undefined) return;
+    if (this.#isHeld || this.#end !== undefined || this.#brokenBy === undefined) return;
     this.destroy({ code: CLOSE.unexpectedClose, reason: this.#brokenBy, by: "none" });
   }
 
   #deliverFrames(): void {
-    while (!this.#isPaused && this.#end === undefined) {
+    while (!this.#isHeld && this.#end === undefined) {
       const frame = this.#decoder.next();
       if (frame === undefined) return;
+      if (++this.#handled >= LIMITS.framesBeforeRestMax) this.#takeRest();
       if (frame.kind >= KIND.first || frame.kind === KIND.hello) this.#sink.onFrame(frame.kind, frame.payload);
       else this.#onOwnFrame(frame);
     }
@@ -202,6 +209,21 @@ export class FrameChannel {
     }
   }
 
+  get #isHeld(): boolean {
+    return this.#isPaused || this.#rest !== undefined;
+  }
+
+  /** Node reads megabytes of one socket before it looks at the next, so a peer that sends without end would hold up all others. */
+  #takeRest(): void {
+    this.#handled = 0;
+    this.stream.pause();
+    this.#rest = this.#env.after(0, () => {
+      this.#rest = undefined;
+      this.#deliver();
+      if (!this.#isHeld) this.stream.resume();
+    });
+  }
+
   /** One for all pings of a chunk, and none for a peer that does not read them. */
   #answerPing(): void {
     this.#owesPong = false;
@@ -214,6 +236,7 @@ export class FrameChannel {
     if (this.#end !== undefined) return;
     this.#end = end;
     this.#keepAlive.stop();
+    this.#rest?.cancel();
     this.#decoder.clear();
     this.defer(() => this.#sink.onClose(end));
   }
@@ -227,7 +250,7 @@ export class FrameChannel {
     }
     this.#outbox.flush();
     this.stream.end();
-    if (this.#isPaused) this.stream.resume(); // or the peer's end would never be read
+    if (this.#isHeld) this.stream.resume(); // or the peer's end would never be read
     this.#closeTimer = this.#env.after(LIMITS.closeTimeoutMs, () => this.destroy(end));
   }
 

@@ -246,6 +246,35 @@ describe("frames of a link", () => {
     });
   }
 
+  it("rest after so many, so that others have their turn; none is lost, nor the end after them", async () => {
+    const bench = new Bench();
+    const [ada, bob] = await bench.open();
+    const most = LIMITS.framesBeforeRestMax;
+    for (let number = 0; number < 2 * most + 10; number++) ada.link.send(DATA, text("a"));
+    void ada.link.close(CLOSE.success, "done");
+    const seen: number[] = [];
+    for (let time = 0; time < 3; time++) bench.world.after(0, () => seen.push(bob.log.length));
+    await bench.world.advance(0);
+    deepEqual(seen, [most, most, most], "what was due anyway came before the frames that were left");
+    equal(bob.log.length, 2 * most + 11);
+    equal(bob.log.at(-1), "closed 200 by peer");
+  });
+
+  it("that rest can be paused and closed meanwhile, and nothing stays behind", async () => {
+    const bench = new Bench();
+    const [ada, bob] = await bench.open();
+    const most = LIMITS.framesBeforeRestMax;
+    bob.at.set("b", () => bob.link.pause());
+    for (let number = 1; number <= 3 * most; number++) ada.link.send(DATA, text(number === most ? "b" : "a"));
+    await bench.world.advance(1);
+    equal(bob.log.length, most);
+    bench.world.after(0, () => bob.link.resume());
+    bench.world.after(0, () => void bob.link.close(CLOSE.success, "enough"));
+    await bench.world.advance(LIMITS.closeTimeoutMs);
+    deepEqual(bob.log.slice(2 * most), ["closed 200 by us"]);
+    equal(bench.world.timers.size, 0);
+  });
+
   it("of exactly the limit pass", async () => {
     const bench = new Bench();
     const [ada, bob] = await bench.open({ frameBytesMax: 64 }, { frameBytesMax: 64 });
