@@ -38,6 +38,8 @@ export const LIMITS = {
   /** Connections whose handshake is not over; one remote address (IPv6: one /64) may hold half of them. */
   handshakesInProgressMax: 512,
   handshakesPerAddressMax: 256,
+  /** Handshakes that begin in one turn. Each costs about a millisecond, twice. */
+  handshakesPerTurnMax: 4,
   connectionsPerAddressMax: 512,
   connectionsMax: 4_096,
   /** Bytes that a connection holds for a slow peer before `write` reports that it is full. */

@@ -1,12 +1,13 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { type SecureContext, TLSSocket } from "node:tls";
-import { badOption, type Env, type MosaikError, mosaikError } from "../../env/index.ts";
+import { badOption, type Env, LIMITS, type MosaikError, mosaikError } from "../../env/index.ts";
 import type { PeerId } from "../../identity/index.ts";
 import { formatAddress, type HostAndPort } from "../address.ts";
 import { Admission, type TransportLimits } from "../admission.ts";
 import type { Address, Protocol, TransportCounters } from "../types.ts";
 import { TlsConnection } from "./connection.ts";
+import { HandshakeQueue } from "./handshake-queue.ts";
 import type { OpenSockets } from "./open-sockets.ts";
 import { checkPeer } from "./peer-check.ts";
 
@@ -24,11 +25,13 @@ export interface AcceptorOptions {
 /**
  * Takes TCP connections, holds them to the limits, and lets through those that prove a peer.
  *
- * States of a socket: refused at once (a limit) | handshake (deadline runs) | refused (a check) | handed over.
+ * States of a socket: refused at once (a limit) | silent, then waiting for its turn, then in its handshake (one deadline for all three)
+ * | refused (a check) | handed over.
  */
 export class Acceptor {
   readonly #options: AcceptorOptions;
   readonly #admission: Admission;
+  readonly #queue: HandshakeQueue;
   readonly #server: Server;
   #isClosed = false;
   #rejectListen: ((cause: unknown) => void) | undefined;
@@ -36,6 +39,7 @@ export class Acceptor {
   constructor(options: AcceptorOptions) {
     this.#options = options;
     this.#admission = new Admission(options.limits);
+    this.#queue = new HandshakeQueue(options.env, LIMITS.handshakesPerTurnMax);
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (tcp) => this.#onTcp(tcp));
   }
 
@@ -74,11 +78,43 @@ export class Acceptor {
       return;
     }
     tcp.on("close", slot.release);
-    this.#handshake(tcp, formatAddress(host, port), slot.establish);
+    tcp.on("error", () => {});
+    this.#awaitHello(tcp, host, formatAddress(host, port), slot.establish);
   }
 
-  #handshake(tcp: Socket, remoteAddress: Address, establish: () => void): void {
-    const { env, context, limits, counters, protocols, sockets } = this.#options;
+  /** Who says nothing costs a TCP socket and no TLS; who speaks waits for its turn. */
+  #awaitHello(tcp: Socket, host: string, remoteAddress: Address, establish: () => void): void {
+    const { env, limits, counters, sockets } = this.#options;
+    sockets.add(tcp);
+    let leave = (): void => {};
+    let socket: Socket = tcp;
+    const deadline = env.after(limits.handshakeTimeoutMs, () => {
+      counters.handshakesTimedOut++;
+      socket.destroy();
+    });
+    const onEarlyClose = (): void => {
+      deadline.cancel();
+      leave();
+      counters.handshakesFailed++;
+    };
+    tcp.once("close", onEarlyClose);
+    tcp.once("readable", () => {
+      // Half-open sockets are for later: who ends now has nothing to say.
+      if (tcp.readableLength === 0) tcp.destroy();
+      if (tcp.destroyed) return;
+      leave = this.#queue.add(host, () => {
+        tcp.off("close", onEarlyClose);
+        socket = this.#handshake(tcp, remoteAddress, onEarlyClose, () => {
+          deadline.cancel();
+          establish();
+        });
+      });
+    });
+  }
+
+  /** TLS takes over the TCP socket, with what that has read. */
+  #handshake(tcp: Socket, remoteAddress: Address, onEarlyClose: () => void, onDone: () => void): TLSSocket {
+    const { context, protocols, sockets } = this.#options;
     const socket = new TLSSocket(tcp, {
       isServer: true,
       secureContext: context,
@@ -86,29 +122,19 @@ export class Acceptor {
       rejectUnauthorized: false,
       ALPNProtocols: [...protocols],
     });
-    sockets.add(socket);
-    const deadline = env.after(limits.handshakeTimeoutMs, () => {
-      counters.handshakesTimedOut++;
-      socket.destroy();
-    });
-    const onEarlyClose = (): void => {
-      deadline.cancel();
-      counters.handshakesFailed++;
-    };
-    tcp.on("error", () => {});
+    sockets.wrap(tcp, socket);
     socket.on("error", () => {});
-    // Half-open sockets are for later: who ends now has nothing to say.
     const onEarlyEnd = (): void => {
       socket.destroy();
     };
     socket.once("close", onEarlyClose);
     socket.once("end", onEarlyEnd);
     socket.once("secure", () => {
-      deadline.cancel();
       socket.off("close", onEarlyClose).off("end", onEarlyEnd);
-      establish();
+      onDone();
       this.#onSecure(socket, remoteAddress);
     });
+    return socket;
   }
 
   #onSecure(socket: TLSSocket, remoteAddress: Address): void {
