@@ -35,9 +35,9 @@ export const LIMITS = {
   /** Silence on an idle link before it is probed, and before it is given up. */
   keepAliveIntervalMs: 2_000,
   keepAliveTimeoutMs: 8_000,
-  /** Connections whose handshake is not over; one remote address (IPv6: one /64) may hold half of them. */
+  /** Connections whose handshake is not over; one remote address (IPv6: one /64) may hold a quarter of them. */
   handshakesInProgressMax: 512,
-  handshakesPerAddressMax: 256,
+  handshakesPerAddressMax: 128,
   /** Handshakes that begin in one turn. Each costs about a millisecond, twice. */
   handshakesPerTurnMax: 4,
   connectionsPerAddressMax: 512,
@@ -148,7 +148,7 @@ assert(LIMITS.frameEntriesMax <= LIMITS.frameDigestItemsMax, "what is asked for 
 assert(LIMITS.discoveryLinksMax < LIMITS.connectionsMax, "discovery leaves connections to the others");
 assert(LIMITS.helloProofBytesMax + 512 < 1 * KiB, "a hello holds proof and envelope beside its payload");
 assert(LIMITS.closeReasonBytesMax + 64 < LIMITS.helloBytesMax, "a close frame holds its reason");
-assert(LIMITS.handshakesPerAddressMax * 2 <= LIMITS.handshakesInProgressMax, "one address cannot take all handshakes");
+assert(LIMITS.handshakesPerAddressMax * 4 <= LIMITS.handshakesInProgressMax, "one address cannot take all handshakes");
 assert(LIMITS.handshakesInProgressMax <= LIMITS.connectionsMax, "a handshake counts as a connection");
 assert(LIMITS.streamHighWaterBytes <= LIMITS.linkHighWaterBytes, "a connection is full before its link is");
 assert(LIMITS.keepAliveIntervalMs * 2 < LIMITS.keepAliveTimeoutMs, "a probe is answered before the link is given up");

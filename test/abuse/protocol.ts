@@ -19,7 +19,9 @@ export interface Report {
   readonly leaders: readonly string[];
   /** After a collection. */
   readonly rssBytes: number;
+  readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly maxMs: number;
   /** Links of each member. */
   readonly connections: readonly number[];
 }

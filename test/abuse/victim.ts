@@ -54,6 +54,7 @@ async function main(): Promise<void> {
     const begunAfter = begun;
     await collect();
     const sorted = latenciesMs.sort((a, b) => a - b);
+    const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? 0;
     const made: Report = {
       acknowledged: acknowledgedBefore,
       applied: result,
@@ -62,7 +63,9 @@ async function main(): Promise<void> {
       terms: groups.map((group) => group.term),
       leaders: [...new Set(groups.map((group) => group.leader))].map(String),
       rssBytes: process.memoryUsage.rss(),
-      p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? 0,
+      p50Ms: at(0.5),
+      p99Ms: at(0.99),
+      maxMs: sorted.at(-1) ?? 0,
       connections: networks.map((network) => network.inspect().links.length),
     };
     failures = [];
