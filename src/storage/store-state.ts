@@ -112,6 +112,11 @@ export class StoreState {
     this.#snapshot = snapshot;
   }
 
+  /** @internal For who rebuilds a state from what a driver shows. */
+  replaceSnapshot(snapshot: Snapshot | undefined): void {
+    this.#snapshot = snapshot;
+  }
+
   resetTo(snapshot: Snapshot): void {
     this.#snapshot = snapshot;
     this.#boundary = { index: snapshot.index, term: snapshot.term };

@@ -29,20 +29,25 @@ export class ByteWriter {
   }
 
   uint8(value: number): void {
-    this.#buffer.writeUInt8(value, this.#room(1));
+    const at = this.#room(1);
+    this.#buffer.writeUInt8(value, at);
   }
   uint16(value: number): void {
-    this.#buffer.writeUInt16LE(value, this.#room(2));
+    const at = this.#room(2);
+    this.#buffer.writeUInt16LE(value, at);
   }
   uint32(value: number): void {
-    this.#buffer.writeUInt32LE(value, this.#room(4));
+    const at = this.#room(4);
+    this.#buffer.writeUInt32LE(value, at);
   }
   /** A safe integer. */
   integer(value: number): void {
-    this.#buffer.writeDoubleLE(value, this.#room(8));
+    const at = this.#room(8);
+    this.#buffer.writeDoubleLE(value, at);
   }
   bytes(value: Uint8Array): void {
-    this.#buffer.set(value, this.#room(value.length));
+    const at = this.#room(value.length);
+    this.#buffer.set(value, at);
   }
   id(value: UniqueId): void {
     this.bytes(UniqueId.toBytes(value));
@@ -67,6 +72,7 @@ export class ByteWriter {
     return this.#buffer;
   }
 
+  /** May put another buffer in place of this one: call it first. */
   #room(bytes: number): number {
     const at = this.#length;
     this.#length += bytes;

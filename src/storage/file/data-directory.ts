@@ -6,6 +6,7 @@ import type { StorageFactory } from "../types.ts";
 import { type DirectoryLock, lockDirectory } from "./directory-lock.ts";
 import type { FileSystem } from "./file-system.ts";
 import { realFileSystem } from "./real-file-system.ts";
+import { type SegmentSizes, USUAL_SIZES } from "./room.ts";
 import { loadOrCreateSecret } from "./secret-file.ts";
 import { openStore } from "./store-folder.ts";
 
@@ -45,7 +46,12 @@ export async function openDataDirectory(env: Env, path: string): Promise<DataDir
 }
 
 /** The stores in a directory, which exists, and which nobody else uses. */
-export function fileStorageFactory(env: Env, files: FileSystem, directory: string): StorageFactory {
+export function fileStorageFactory(
+  env: Env,
+  files: FileSystem,
+  directory: string,
+  sizes: SegmentSizes = USUAL_SIZES,
+): StorageFactory {
   const open = new Set<UniqueId>();
   return {
     isDurable: true,
@@ -55,7 +61,7 @@ export function fileStorageFactory(env: Env, files: FileSystem, directory: strin
       }
       open.add(group);
       try {
-        return await openStore({ env, files, directory }, group, () => open.delete(group));
+        return await openStore({ env, files, directory, sizes }, group, () => open.delete(group));
       } catch (cause) {
         open.delete(group);
         throw cause;

@@ -7,6 +7,20 @@ export const FRAME_OVERHEAD_BYTES = 32;
 /** What a segment begins with, at most. */
 const OPENING_BYTES = SEGMENT_HEAD_BYTES + CHECKPOINT_BYTES_MAX + FRAME_OVERHEAD_BYTES;
 
+/** How large segments are. The first has `bytesMin`, each other twice the one before it, up to `bytesMax`. */
+export interface SegmentSizes {
+  readonly bytesMin: number;
+  readonly bytesMax: number;
+  /** At the end of each, for what is not an entry, while the file system is full. */
+  readonly reserveBytes: number;
+}
+
+export const USUAL_SIZES: SegmentSizes = {
+  bytesMin: LIMITS.segmentBytesMin,
+  bytesMax: LIMITS.segmentBytesMax,
+  reserveBytes: LIMITS.segmentReserveBytes,
+};
+
 /** `here`: goes to the segment that the one before it goes to. `next`: to the next one, first of all. */
 export type Verdict = "here" | "next" | "wait" | "refuse";
 
@@ -19,13 +33,15 @@ export type Verdict = "here" | "next" | "wait" | "refuse";
  * the reserve at the end of the segment). Pure.
  */
 export class Room {
+  readonly #sizes: SegmentSizes;
   #tail: { bytes: number; used: number };
   #next: { bytes: number; used: number } | undefined;
   #isNextInUse = false;
   /** The last try to get a next segment failed. */
   isFull = false;
 
-  constructor(bytes: number, position: number) {
+  constructor(sizes: SegmentSizes, bytes: number, position: number) {
+    this.#sizes = sizes;
     this.#tail = { bytes, used: position };
   }
 
@@ -38,19 +54,20 @@ export class Room {
   }
   /** Bytes that the next segment should have, if a change of `cost` is to go first into it. */
   nextBytes(cost: number): number {
-    const usual = Math.min(LIMITS.segmentBytesMax, Math.max(LIMITS.segmentBytesMin, this.#tail.bytes * 2));
-    const needed = OPENING_BYTES + cost + LIMITS.segmentReserveBytes;
-    return Math.max(usual, Math.ceil(needed / LIMITS.segmentReserveBytes) * LIMITS.segmentReserveBytes);
+    const { bytesMin, bytesMax, reserveBytes } = this.#sizes;
+    const usual = Math.min(bytesMax, Math.max(bytesMin, this.#tail.bytes * 2));
+    const needed = OPENING_BYTES + cost + reserveBytes;
+    return Math.max(usual, Math.ceil(needed / reserveBytes) * reserveBytes);
   }
 
   /** @param cost - at most what it takes, frames included */
   admit(cost: number, hasEntries: boolean): Verdict {
     const here = this.#isNextInUse && this.#next !== undefined ? this.#next : this.#tail;
-    if (fits(here, cost)) {
+    if (this.#fits(here, cost)) {
       here.used += cost;
       return "here";
     }
-    if (!this.#isNextInUse && this.#next !== undefined && fits(this.#next, cost)) {
+    if (!this.#isNextInUse && this.#next !== undefined && this.#fits(this.#next, cost)) {
       this.#next.used += cost;
       this.#isNextInUse = true;
       return "next";
@@ -82,8 +99,8 @@ export class Room {
     this.#next = undefined;
     this.#isNextInUse = false;
   }
-}
 
-function fits({ bytes, used }: { readonly bytes: number; readonly used: number }, cost: number): boolean {
-  return used + cost <= bytes - LIMITS.segmentReserveBytes;
+  #fits({ bytes, used }: { readonly bytes: number; readonly used: number }, cost: number): boolean {
+    return used + cost <= bytes - this.#sizes.reserveBytes;
+  }
 }

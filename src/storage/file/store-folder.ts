@@ -1,5 +1,5 @@
 /** How a store's folder comes, goes out of the way, and is opened. */
-import { type Env, LIMITS } from "../../env/index.ts";
+import type { Env } from "../../env/index.ts";
 import type { UniqueId } from "../../identity/index.ts";
 import { drawOpeningId, drawStoreId } from "../memory.ts";
 import type { SetAside } from "../types.ts";
@@ -8,7 +8,7 @@ import { type FileSystem, writeWhole } from "./file-system.ts";
 import { DAMAGED, NEXT_SEGMENT, REASON } from "./layout.ts";
 import type { Marks } from "./records.ts";
 import { DamagedStore, type Recovered, recover } from "./recovery.ts";
-import { Room } from "./room.ts";
+import { Room, type SegmentSizes } from "./room.ts";
 import { SegmentLog } from "./segment-log.ts";
 import { StoreView } from "./store-view.ts";
 import { storageError } from "./write-queue.ts";
@@ -21,6 +21,7 @@ export interface StorePlace {
   readonly files: FileSystem;
   /** Exists. */
   readonly directory: string;
+  readonly sizes: SegmentSizes;
 }
 
 /**
@@ -73,7 +74,7 @@ interface StoreParts {
   readonly view: StoreView;
 }
 
-async function create({ env, files }: StorePlace, folder: string): Promise<StoreParts> {
+async function create({ env, files, sizes }: StorePlace, folder: string): Promise<StoreParts> {
   for (const name of await files.list(folder)) if (name !== NEXT_SEGMENT) await files.remove(`${folder}/${name}`);
   const nowhere = { index: 0, term: 0 };
   const marks: Marks = {
@@ -87,8 +88,8 @@ async function create({ env, files }: StorePlace, folder: string): Promise<Store
     openingCount: 1,
   };
   const log = new SegmentLog(files, folder, env.random, []);
-  await beginSegment(log, marks, LIMITS.segmentBytesMin);
-  return { log, room: new Room(LIMITS.segmentBytesMin, log.position), view: new StoreView(marks) };
+  await beginSegment(log, marks, sizes.bytesMin);
+  return { log, room: new Room(sizes, sizes.bytesMin, log.position), view: new StoreView(marks) };
 }
 
 /** @throws `storage-full` */
@@ -102,7 +103,7 @@ async function beginSegment(log: SegmentLog, marks: Marks, bytes: number): Promi
   }
 }
 
-async function resume({ env, files }: StorePlace, folder: string, recovered: Recovered): Promise<StoreParts> {
+async function resume({ env, files, sizes }: StorePlace, folder: string, recovered: Recovered): Promise<StoreParts> {
   const { sequences, tail, index, snapshot } = recovered;
   // Names that were found may not be on the disk yet.
   await files.syncDirectory(folder);
@@ -113,9 +114,9 @@ async function resume({ env, files }: StorePlace, folder: string, recovered: Rec
   let bytes = tail.bytes.length;
   try {
     await log.resume(tail);
-    if (tail.bytes.length - tail.end < LIMITS.segmentReserveBytes / 16) {
+    if (tail.bytes.length - tail.end < sizes.reserveBytes / 16) {
       // Hardly room for a vote: begin the next one now.
-      bytes = new Room(bytes, tail.end).nextBytes(0);
+      bytes = new Room(sizes, bytes, tail.end).nextBytes(0);
       await beginSegment(log, recovered.marks, bytes);
     }
     await log.append(opening.records, () => {});
@@ -124,7 +125,7 @@ async function resume({ env, files }: StorePlace, folder: string, recovered: Rec
     throw cause;
   }
   view.apply(opening, log.sequence);
-  return { log, view, room: new Room(bytes, log.position) };
+  return { log, view, room: new Room(sizes, bytes, log.position) };
 }
 
 /** Renames the store's folder, so that nobody opens it again. What is in it stays as it is, for people to look at. */

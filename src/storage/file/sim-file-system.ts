@@ -1,0 +1,214 @@
+import { assert, type SeededRandom } from "../../env/index.ts";
+import type { FileSystem, OpenFile, OpenMode } from "./file-system.ts";
+import { type Folder, isFolder, SimFile, SimFolders } from "./sim-folders.ts";
+
+export interface SimFileSystemOptions {
+  readonly random: SeededRandom;
+  /** How long each call takes. Default: a few turns of the microtask queue, by chance. */
+  readonly pause?: () => Promise<void>;
+  /** Told of each call, for a trace. */
+  readonly onStep?: (step: string) => void;
+}
+
+/** What a crashed process waits for. */
+const never = (): Promise<never> => new Promise(() => {});
+
+function failure(code: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${path}`), { code });
+}
+
+/**
+ * A file system in memory that keeps exactly what it must: data that was synced, and names whose folder was synced. After a crash each
+ * sector of 512 bytes that was written since is there or not, by chance, and so is each new name. After a failed sync the data looks
+ * written, and is gone at the crash, as on Linux. Each call is a numbered step; one may be told to fail, or to be the last before a crash.
+ */
+export class SimFileSystem implements FileSystem {
+  readonly #random: SeededRandom;
+  readonly #pause: () => Promise<void>;
+  readonly #onStep: (step: string) => void;
+  readonly #folders: SimFolders;
+  /** Of the process: calls of an earlier one never end. */
+  #life = 0;
+  #steps = 0;
+  #crashAt: number | undefined;
+  #end: "power" | "kill" = "power";
+  #failAt: number | undefined;
+  #roomBytes = Number.MAX_SAFE_INTEGER;
+  #onCrash: () => void = () => {};
+
+  constructor({ random, pause, onStep }: SimFileSystemOptions) {
+    this.#random = random;
+    this.#folders = new SimFolders(random);
+    this.#onStep = onStep ?? (() => {});
+    this.#pause =
+      pause ??
+      (async () => {
+        for (let turns = random.below(4); turns > 0; turns--) await undefined;
+      });
+  }
+
+  /** Calls so far. */
+  get steps(): number {
+    return this.#steps;
+  }
+  /** Bytes of all files. */
+  get usedBytes(): number {
+    return this.#folders.usedBytes;
+  }
+  /** Files may not grow beyond this, all together. */
+  setRoom(bytes: number): void {
+    this.#roomBytes = bytes;
+  }
+  /** The `steps`-th call from now fails with EIO. */
+  failAfter(steps: number): void {
+    this.#failAt = this.#steps + steps;
+  }
+  /** The power is lost, or the process is killed, at the `steps`-th call from now, before or after it had its effect. */
+  crashAfter(steps: number, end: "power" | "kill" = "power"): Promise<void> {
+    this.#crashAt = this.#steps + steps;
+    this.#end = end;
+    return new Promise((resolve) => {
+      this.#onCrash = resolve;
+    });
+  }
+  /** The power is lost: what was not synced is there or not, sector by sector. */
+  crash(): void {
+    this.#folders.crash();
+    this.kill();
+  }
+  /** The process is killed: what it wrote stays, but is not synced. */
+  kill(): void {
+    this.#life++;
+    this.#crashAt = undefined;
+    this.#failAt = undefined;
+    this.#onCrash();
+  }
+  /** Turns one bit of a file, on the disk and in memory. */
+  flip(path: string, bit: number): void {
+    this.#folders.file(path)?.flip(bit);
+  }
+  /** Removes a file, durably. */
+  lose(path: string): void {
+    this.#folders.set(path, undefined);
+    this.#folders.syncAll();
+  }
+  /** Of a file, now. */
+  bytes(path: string): Buffer | undefined {
+    return this.#folders.file(path)?.bytes;
+  }
+  /** All files and their bytes, as of now. Folders too, without bytes. */
+  paths(): readonly string[] {
+    return this.#folders.paths();
+  }
+
+  open(path: string, mode: OpenMode): Promise<OpenFile> {
+    return this.#io(`open ${mode} ${path}`, () => {
+      let file = this.#folders.find(path);
+      if (file === undefined) {
+        if (mode !== "create") throw failure("ENOENT", path);
+        file = new SimFile(this.#random);
+        this.#folders.set(path, file);
+      }
+      if (isFolder(file)) throw failure("EISDIR", path);
+      return this.#handle(path, file);
+    });
+  }
+
+  makeDirectory(path: string): Promise<void> {
+    return this.#io(`mkdir ${path}`, () => {
+      if (this.#folders.find(path) === undefined) this.#folders.makeFolder(path);
+    });
+  }
+
+  list(path: string): Promise<readonly string[]> {
+    return this.#io(`list ${path}`, () => [...this.#folder(path).now.keys()].sort());
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#io(`rename ${from} ${to}`, () => {
+      if (this.#folders.find(from) === undefined) throw failure("ENOENT", from);
+      this.#folders.rename(from, to);
+    });
+  }
+
+  remove(path: string): Promise<void> {
+    return this.#io(`remove ${path}`, () => {
+      if (this.#folders.find(path) !== undefined) this.#folders.set(path, undefined);
+    });
+  }
+
+  syncDirectory(path: string): Promise<void> {
+    return this.#io(`sync-directory ${path}`, () => this.#folders.sync(this.#folder(path)));
+  }
+
+  #folder(path: string): Folder {
+    const folder = this.#folders.find(path);
+    if (folder === undefined) throw failure("ENOENT", path);
+    if (!isFolder(folder)) throw failure("ENOTDIR", path);
+    return folder;
+  }
+
+  #handle(path: string, file: SimFile): OpenFile {
+    const life = this.#life;
+    let isClosed = false;
+    const io = <T>(what: string, effect: () => T, onFailure?: () => void): Promise<T> => {
+      if (life !== this.#life) return never();
+      assert(!isClosed, `${what} of an open file: ${path}`);
+      return this.#io(`${what} ${path}`, effect, onFailure);
+    };
+    return {
+      size: () => io("size", () => file.bytes.length),
+      read: (into, position) => io("read", () => file.read(into, position)),
+      write: (bytes, position) => {
+        const copy = Buffer.from(bytes);
+        return io(
+          `write ${position}+${bytes.length}`,
+          () => this.#write(path, file, copy, position),
+          () => file.write(copy.subarray(0, this.#random.below(copy.length + 1)), position),
+        );
+      },
+      syncData: () =>
+        io(
+          "sync",
+          () => file.sync(),
+          () => file.forgetUnsynced(),
+        ),
+      close: async () => {
+        if (isClosed || life !== this.#life) return;
+        isClosed = true;
+      },
+    };
+  }
+
+  #write(path: string, file: SimFile, bytes: Buffer, position: number): void {
+    const growth = Math.max(0, position + bytes.length - file.bytes.length);
+    const room = Math.max(0, this.#roomBytes - this.usedBytes);
+    if (growth <= room) return file.write(bytes, position);
+    // As on a real one, a part may be there.
+    file.write(bytes.subarray(0, Math.max(0, bytes.length - growth + room)), position);
+    throw failure("ENOSPC", path);
+  }
+
+  /** @param onFailure - what a call that fails does all the same */
+  async #io<T>(what: string, effect: () => T, onFailure: () => void = () => {}): Promise<T> {
+    const life = this.#life;
+    await this.#pause();
+    if (life !== this.#life) return never();
+    this.#steps++;
+    if (this.#steps === this.#crashAt) {
+      const isDone = this.#random.chance(1, 2);
+      this.#onStep(`${this.#steps} ${what}: ${this.#end} ${isDone ? "after" : "before"}`);
+      if (isDone) effect();
+      if (this.#end === "power") this.crash();
+      else this.kill();
+      return never();
+    }
+    if (this.#steps === this.#failAt) {
+      this.#onStep(`${this.#steps} ${what} EIO`);
+      onFailure();
+      throw failure("EIO", what);
+    }
+    this.#onStep(`${this.#steps} ${what}`);
+    return effect();
+  }
+}
