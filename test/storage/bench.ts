@@ -31,8 +31,8 @@ export function seededEnv(seed: number): Env {
   return { ...realEnv(), random };
 }
 
-export function simFiles(seed: number): SimFileSystem {
-  return new SimFileSystem({ random: new SeededRandom(seed) });
+export function simFiles(seed: number, onStep: (step: string) => void = () => {}): SimFileSystem {
+  return new SimFileSystem({ random: new SeededRandom(seed), onStep });
 }
 
 /** The folder must be there before its stores. */
@@ -61,7 +61,7 @@ export async function contentOf(store: Storage): Promise<string> {
   const reader = await store.openSnapshot();
   const snapshot = reader === undefined ? undefined : await reader.read(0, reader.head.bytes);
   await reader?.close();
-  return print({ ...store, storeId: store.storeId, incarnation: store.incarnation, hardState: store.hardState }, [
+  return print(store, [
     store.available,
     store.last,
     terms,

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { SimFileSystem } from "../../src/storage/file/sim-file-system.ts";
 import type { Storage } from "../../src/storage/index.ts";
-import { factoryOn, GROUP, Model, type Operation, perform, simFiles } from "./bench.ts";
+import { FOLDER, factoryOn, GROUP, Model, type Operation, perform, simFiles } from "./bench.ts";
 
 const STORY: readonly Operation[] = [
   { type: "bind" },
@@ -127,6 +127,38 @@ test("a process that is killed at each call, and soon after the power is lost: w
       }
     }
   }
+});
+
+/** Appends until the log has moved on to its second segment. `onStep` is told of each call. */
+async function twoSegments(files: SimFileSystem, seed: number): Promise<Storage> {
+  const store = await (await factoryOn(files, seed)).open(GROUP);
+  for (let index = 1; index <= 4; index++) {
+    await store.append([{ index, term: 1, kind: 0, data: new Uint8Array(4_000).fill(index) }]);
+  }
+  return store;
+}
+
+test("a name that was found, but was not on the disk, is on the disk before anything is promised", async () => {
+  let lost = 0;
+  for (let seed = 1; seed <= 30; seed++) {
+    const steps: string[] = [];
+    await twoSegments(
+      simFiles(seed, (step) => steps.push(step)),
+      seed,
+    );
+    const rename = steps.findIndex((step) => step.endsWith("log-000000000002"));
+    ok(rename > 0);
+    // Killed when the second segment got its name, or just before.
+    const files = simFiles(seed);
+    const killed = files.crashAfter(rename + 1, "kill");
+    await Promise.race([twoSegments(files, seed), killed]);
+    if (files.bytes(`${FOLDER}/log-000000000002`) !== undefined) lost++;
+    const store = await (await factoryOn(files, seed)).open(GROUP);
+    await store.write({ hardState: { term: 7, votedFor: undefined } });
+    files.crash();
+    equal((await (await factoryOn(files, seed)).open(GROUP)).hardState.term, 7);
+  }
+  ok(lost > 5, "some were killed after it");
 });
 
 test("crashes during recovery, one after the other, change nothing", async () => {
