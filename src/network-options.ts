@@ -15,6 +15,11 @@ export type NetworkOptions = Options<{
   advertise: OneOrMore<string>;
   /** `host:port` or `<peer-id>@host:port`. Commas separate several in one string. */
   bootstrap: OneOrMore<string>;
+  /**
+   * A folder of this node alone, made if it is missing: keeps its identity, and its groups. Default: a new peer in each run, with groups in
+   * memory.
+   */
+  dataDir: string;
   tags: OneOrMore<string>;
   /** Small facts for others, such as the URL of your own service. At most 4 KiB. */
   attributes: Readonly<Record<string, string>>;
@@ -28,12 +33,13 @@ export interface CheckedOptions {
   readonly listen: string;
   readonly advertise: readonly string[] | undefined;
   readonly bootstrap: readonly string[];
+  readonly dataDir: string | undefined;
   readonly tags: readonly string[];
   readonly attributes: Readonly<Record<string, string>>;
   readonly logger: Logger;
 }
 
-const KNOWN = ["secret", "listen", "insecure", "advertise", "bootstrap", "tags", "attributes", "logger"];
+const KNOWN = ["secret", "listen", "insecure", "advertise", "bootstrap", "dataDir", "tags", "attributes", "logger"];
 
 /** @throws `bad-option` naming the option, `insecure-listen`: at once, before anything is bound */
 export function checkNetworkOptions(name: string, options: NetworkOptions, defaultLogger: Logger): CheckedOptions {
@@ -63,6 +69,7 @@ export function checkNetworkOptions(name: string, options: NetworkOptions, defau
     listen,
     advertise,
     bootstrap: checkBootstrap(options.bootstrap).map(({ text }) => text),
+    dataDir: checkDataDir(options.dataDir),
     tags: checkTags(listOf("tags", options.tags)),
     attributes: checkAttributes(options.attributes ?? {}) as Readonly<Record<string, string>>,
     logger: options.logger === false ? silentLogger : (options.logger ?? defaultLogger),
@@ -73,6 +80,15 @@ function checkAddress(option: string, address: unknown): { readonly host: string
   const parsed = typeof address === "string" ? parseAddress(address) : undefined;
   if (parsed === undefined) throw badOption(option, "must be `host:port`");
   return parsed;
+}
+
+/** Empty is refused: a service whose variable is not set would be in memory without knowing it. */
+function checkDataDir(path: unknown): string | undefined {
+  if (path === undefined) return undefined;
+  if (typeof path !== "string" || path.trim() === "" || path.includes("\0")) {
+    throw badOption("dataDir", "must be the path of a folder");
+  }
+  return path;
 }
 
 /** One string may hold several, with commas; empty parts are dropped, so an empty environment variable is no option. */

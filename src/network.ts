@@ -13,7 +13,7 @@ import { Identity, type PeerId, UniqueId } from "./identity/index.ts";
 import { MetricsRegistry } from "./metrics/index.ts";
 import { registerGroupMetrics, registerNetworkMetrics } from "./network-metrics.ts";
 import { type CheckedOptions, checkNetworkOptions, type NetworkOptions } from "./network-options.ts";
-import { memoryStorageFactory, type StorageFactory } from "./storage/index.ts";
+import { memoryStorageFactory, openDataDirectory, type StorageFactory } from "./storage/index.ts";
 import { createEndpoint, type Endpoint, type Transport, tlsTransport } from "./transport/index.ts";
 
 export interface Network extends Handle {
@@ -46,37 +46,57 @@ export interface World {
   readonly storage: StorageFactory;
   readonly logger: Logger;
   readonly probe?: GroupProbe | undefined;
+  /** Lets go of it all, once the node is gone. */
+  readonly close?: (() => Promise<void>) | undefined;
 }
 
-function realWorld(): World {
+/** Without a data directory: a new peer, whose groups are in memory. */
+async function realWorld(dataDir: string | undefined): Promise<World> {
   const env = realEnv();
-  return {
-    env,
-    identity: Identity.fromSeed(env.random.bytes(32)),
-    transport: tlsTransport,
-    storage: memoryStorageFactory(env),
-    logger: stderrLogger(),
-  };
+  const common = { env, transport: tlsTransport, logger: stderrLogger() };
+  if (dataDir === undefined) {
+    const identity = Identity.fromSeed(env.random.bytes(32));
+    return { ...common, identity, storage: memoryStorageFactory(env) };
+  }
+  const directory = await openDataDirectory(env, dataDir);
+  try {
+    const identity = Identity.fromSeed(await directory.loadOrCreateSecret());
+    return { ...common, identity, storage: directory.storage, close: () => directory.close() };
+  } catch (error) {
+    await directory.close();
+    throw error;
+  }
 }
 
 export const Network = {
   /**
-   * Joins a network, as a new peer. Resolves once bound, before any peer is found.
+   * Joins a network: with a `dataDir` as the peer that it was before, else as a new one. Resolves once bound, before any peer is found.
    *
    * @param name - who uses the same name, and the same secret, is in the same network
    * @throws `bad-option`, `insecure-listen`, `address-in-use`
+   * @throws `data-dir-locked` another process, or another network of this one, has the directory
+   * @throws `storage-failed` the directory cannot be had, or the identity in it is damaged
    */
-  create(name: string, options: NetworkOptions = {}): Promise<Network> {
-    return createNetwork(name, options, realWorld());
+  async create(name: string, options: NetworkOptions = {}): Promise<Network> {
+    const checked = checkNetworkOptions(name, options, stderrLogger());
+    return startNode(name, checked, await realWorld(checked.dataDir));
   },
 } as const;
 
-/** As `Network.create`, in a given world. */
+/** As `Network.create`, in a given world. What is kept there is up to it, whatever `dataDir` says. */
 export async function createNetwork(name: string, options: NetworkOptions, world: World): Promise<Network> {
-  const checked = checkNetworkOptions(name, options, world.logger);
-  const node = new Node(name, checked, world);
-  await node.start();
-  return node;
+  return startNode(name, checkNetworkOptions(name, options, world.logger), world);
+}
+
+async function startNode(name: string, options: CheckedOptions, world: World): Promise<Network> {
+  try {
+    const node = new Node(name, options, world);
+    await node.start();
+    return node;
+  } catch (error) {
+    await world.close?.();
+    throw error;
+  }
 }
 
 /** Builds the subsystems bottom up, and closes them top down. */
@@ -91,6 +111,7 @@ class Node implements Network {
   readonly #groups: GroupRegistry;
   readonly #metrics: MetricsRegistry;
   readonly #scope: Scope;
+  readonly #world: World;
   #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
   #closing: Promise<void> | undefined;
 
@@ -101,6 +122,7 @@ class Node implements Network {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
+    this.#world = world;
     this.id = UniqueId.from(name);
     this.peerId = identity.peerId;
     this.#scope = new Scope(env, onBug);
@@ -219,6 +241,7 @@ class Node implements Network {
     await this.#discovery.close();
     await this.#endpoint.close();
     await this.#scope.close(mosaikError("closed", "the network is closed"));
+    await this.#world.close?.();
     this.#resolveClosed(cause);
   }
 }

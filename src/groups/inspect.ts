@@ -15,6 +15,7 @@ export function inspectMember(member: Member): object {
     commands: proposer.pending,
     reads: reads.pending,
     bonds: bonds.all.map(({ peer, status, link }) => ({ peer, status, queuedBytes: link.queuedBytes })),
+    predecessor: observations.predecessor,
     rivals: [...observations.rivals].sort(),
     counters: { ...observations.counters },
   };

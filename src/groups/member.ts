@@ -226,6 +226,7 @@ export class Member {
     } catch (cause) {
       return this.#onStorageFailure(cause);
     }
+    this.observations.noteStore(this.#storage);
     if (this.#scope.isClosed) return this.#storage.close();
     this.#o.directory.advertiseGroup(this.#o.groupId);
     this.#scope.every(TICK_MS, () => this.#onTick());

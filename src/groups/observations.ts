@@ -1,6 +1,6 @@
 import { LIMITS, type Logger, type Subscription, SubscriptionQueue } from "../env/index.ts";
 import { type PeerId, UniqueId } from "../identity/index.ts";
-import type { IncarnationId } from "../storage/index.ts";
+import type { IncarnationId, SetAside, Storage } from "../storage/index.ts";
 import type { Bond } from "./bond.ts";
 import type { Life } from "./life.ts";
 import type { AppliedCommand } from "./replica.ts";
@@ -16,6 +16,8 @@ export class Observations {
   readonly counters = { elections: 0, leaderChanges: 0 };
   /** Open incarnations of this group that are not ours. They never merge: the operator decides. */
   readonly rivals = new Set<IncarnationId>();
+  /** The damaged store that ours was drawn for. */
+  predecessor: SetAside | undefined;
   readonly #watchers = new Set<SubscriptionQueue<AppliedCommand | Reset>>();
   readonly #logger: Logger;
   readonly #name: string;
@@ -39,6 +41,17 @@ export class Observations {
     const leader = life?.leader;
     if (leader !== undefined && leader !== this.#leader) this.counters.leaderChanges++;
     this.#leader = leader ?? this.#leader;
+  }
+
+  /** A store was opened. */
+  noteStore({ predecessor }: Storage): void {
+    if (predecessor === undefined) return;
+    this.predecessor = predecessor;
+    const { path, reason } = predecessor;
+    this.#logger.warn(
+      { group: this.#name, path, reason },
+      "the group's store was damaged and is set aside; this member is a new one, without the vote of the former",
+    );
   }
 
   noteRival(life: Life | undefined, { peer, status }: Bond): void {

@@ -152,7 +152,8 @@ describe("wrong options", () => {
       ["bootstrap", { bootstrap: 7 }],
       ["attributes", { attributes: { a: 7 } }],
       ["bootstraps", { bootstraps: [] }],
-      ["dataDir", { dataDir: "/somewhere" }],
+      ["dataDir", { dataDir: "" }],
+      ["dataDir", { dataDir: 7 }],
     ];
     for (const [option, options] of wrong) {
       await rejects(start(options), { code: "bad-option", details: { option } }, option);
