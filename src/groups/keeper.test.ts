@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { peer, statusOf, store } from "../../test/groups/kit.ts";
 import type { MemberId, ProgressStatus } from "../raft/index.ts";
@@ -69,6 +69,27 @@ describe("a leader looks after its voters", () => {
     }
     const far = view({ commit: 5_000, others: [...view({}).others, seen("dan"), seen("eve")] });
     equal(firstChange(new Keeper(TIMING, new Map()), far), undefined);
+  });
+
+  it("a spare keeps up with a load of which it tells once a second; one that tells nothing does not", () => {
+    const keeper = new Keeper({ ...TIMING, promoteAfterTicks: 100 }, new Map());
+    let [told, commit, changes] = [seen("dan"), 100, 0];
+    const progress = [follower(bob), follower(cyd, 30)];
+    const tick = (): void => {
+      commit += 200;
+      changes += keeper.tick(view({ commit, progress, others: [...view({}).others, told] })) === undefined ? 0 : 1;
+    };
+    for (let ticks = 1; ticks < 300; ticks++) {
+      tick();
+      if (ticks < 100) equal(changes, 0);
+      if (ticks % 40 === 0) told = seen("dan", { index: commit });
+    }
+    ok(changes > 100, "it stayed ready");
+    // It is stuck now.
+    for (let ticks = 0; ticks < 150; ticks++) tick();
+    changes = 0;
+    tick();
+    equal(changes, 0);
   });
 
   it("a spare that goes out of sight begins anew; one that was removed before waits twice as long", () => {

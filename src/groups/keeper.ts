@@ -1,11 +1,14 @@
 import { LIMITS } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { Index, MemberId, ProgressStatus } from "../raft/index.ts";
+import { TICK_MS } from "./driver.ts";
 import { decideMembership, type MembershipChange } from "./membership.ts";
 import { type MemberStatus, memberId, peerOf } from "./status.ts";
 
 /** A reader that lacks no more than this is caught up: the rest is on its way. */
 const CAUGHT_UP_ENTRIES = 1_000;
+/** A member tells how far it is once a second. What is older than this says nothing. */
+const TOLD_TICKS_MAX = 2_500 / TICK_MS;
 /** A voter whose last answer is not older was heard just now. */
 const HEARD_HEARTBEATS = 2;
 
@@ -31,6 +34,13 @@ export interface KeeperView {
   readonly isLeaving: boolean;
 }
 
+/** What a member said of itself, what was committed when we heard it, and for how many ticks it has said nothing since. */
+interface Telling {
+  readonly status: MemberStatus;
+  readonly commit: Index;
+  ticks: number;
+}
+
 /**
  * A leader's care for its voters. Time counts in ticks of a leader with a quorum, so that a leader that was cut off or slept believes
  * nobody dead.
@@ -38,6 +48,7 @@ export interface KeeperView {
 export class Keeper {
   readonly #timing: KeeperTiming;
   readonly #inSightTicks = new Map<MemberId, number>();
+  readonly #tellings = new Map<PeerId, Telling>();
   readonly #removals: Map<PeerId, number>;
 
   /** @param removals - how often each peer was removed, kept by the member over terms of leadership */
@@ -48,6 +59,7 @@ export class Keeper {
 
   /** Counts a tick, and gives the change that is due. */
   tick(view: KeeperView): MembershipChange | undefined {
+    this.#listen(view);
     const readers = this.#readersOf(view);
     this.#count(readers);
     const heardWithin = HEARD_HEARTBEATS * this.#timing.heartbeatTicks;
@@ -77,10 +89,29 @@ export class Keeper {
   #readersOf({ others, incarnation, commit, voters }: KeeperView): MemberId[] {
     return others
       .filter(({ status }) => status.role === "reader" && status.incarnation === incarnation)
-      .filter(({ status }) => status.isEligible && !status.isLeaving && status.index + CAUGHT_UP_ENTRIES >= commit)
+      .filter(({ status }) => status.isEligible && !status.isLeaving)
+      .filter(({ peer }) => this.#isCaughtUp(peer, commit))
       .map(memberOf)
       .filter((member) => !voters.includes(member))
       .sort();
+  }
+
+  #listen({ others, commit }: KeeperView): void {
+    const peers = new Set(others.map(({ peer }) => peer));
+    for (const peer of [...this.#tellings.keys()]) if (!peers.has(peer)) this.#tellings.delete(peer);
+    for (const { peer, status } of others) {
+      const known = this.#tellings.get(peer);
+      if (known?.status === status) known.ticks++;
+      else this.#tellings.set(peer, { status, commit, ticks: 0 });
+    }
+  }
+
+  /** Under load more is committed between two tellings than a spare may lack, so it is compared with what was committed then. */
+  #isCaughtUp(peer: PeerId, commit: Index): boolean {
+    const telling = this.#tellings.get(peer);
+    if (telling === undefined) return false;
+    const isRecent = telling.ticks <= TOLD_TICKS_MAX;
+    return telling.status.index + CAUGHT_UP_ENTRIES >= (isRecent ? telling.commit : commit);
   }
 
   #leavingOf({ self, isLeaving, others }: KeeperView): Set<MemberId> {

@@ -65,6 +65,28 @@ scenario("a dead voter is replaced when somebody can follow it, and not before",
   equal((await dan.execute({ add: 1 })).result, 3);
 });
 
+scenario(
+  "a dead voter is replaced under load, too: more is committed in a second than a spare may lack",
+  async (nodes) => {
+    const tuning = { removeDeadAfterMs: 1_000 };
+    const [ada, bob] = (await nodes.online(["ada", "bob", "cyd"], { expect: 3, tuning })) as [Counters, Counters];
+    let isLoading = true;
+    const load = async (group: Counters): Promise<void> => {
+      for (; isLoading; await nodes.sleep(1)) await group.feed({ add: 1 });
+    };
+    const loads = [ada, ada, bob, bob].map(load);
+    nodes.kill("cyd");
+    const [dan] = (await nodes.join(["dan"], { expect: 3, tuning })) as [Counters];
+    await nodes.within(
+      5_000,
+      nodes.until(() => votersOf(dan) === 3 && roles(dan).length === 3),
+    );
+    isLoading = false;
+    await Promise.all(loads);
+    ok(dan.position > 2_000, `${dan.position} commands`);
+  },
+);
+
 scenario("members in memory leave as they close, down to the last", async (nodes) => {
   const groups = (await nodes.online(["ada", "bob", "cyd"], { expect: 3 })) as [Counters, Counters, Counters];
   const [ada, bob, cyd] = groups;
