@@ -1,9 +1,9 @@
 import { idOf } from "./protocol.ts";
 
-/** What the parent knows of one node's commands. */
+/** What the director knows of one process's commands. */
 export interface Issued {
-  readonly node: number;
-  /** Numbers 1 to this were sent, or about to be. */
+  readonly name: string;
+  /** Numbers 1 to this may have been sent. */
   readonly upTo: number;
   readonly acknowledged: ReadonlySet<number>;
 }
@@ -23,12 +23,12 @@ export interface Verdict {
 }
 
 /** Compares what was acknowledged with what each living member holds. */
-export function judge(nodes: readonly Issued[], members: readonly Readonly<Record<string, number>>[]): Verdict {
+export function judge(clients: readonly Issued[], members: readonly Readonly<Record<string, number>>[]): Verdict {
   const sent = new Set<string>();
   const acknowledged = new Set<string>();
-  for (const { node, upTo, acknowledged: numbers } of nodes) {
-    for (let number = 1; number <= upTo; number++) sent.add(idOf(node, number));
-    for (const number of numbers) acknowledged.add(idOf(node, number));
+  for (const { name, upTo, acknowledged: numbers } of clients) {
+    for (let number = 1; number <= upTo; number++) sent.add(idOf(name, number));
+    for (const number of numbers) acknowledged.add(idOf(name, number));
   }
   const held = new Map(members.flatMap((counts) => Object.entries(counts).map(([id]) => [id, true] as const)));
   const ids = [...held.keys()];

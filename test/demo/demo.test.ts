@@ -24,17 +24,17 @@ async function demo(...options: string[]): Promise<{ code: number; last: Record<
 }
 
 describe("what the demo concludes", () => {
-  const nodes = [
-    { node: 0, upTo: 3, acknowledged: new Set([1, 2]) },
-    { node: 1, upTo: 1, acknowledged: new Set([1]) },
+  const clients = [
+    { name: "ada", upTo: 3, acknowledged: new Set([1, 2]) },
+    { name: "bob", upTo: 1, acknowledged: new Set([1]) },
   ];
-  const good = { "0-1": 1, "0-2": 1, "1-1": 1 };
+  const good = { "ada-1": 1, "ada-2": 1, "bob-1": 1 };
 
   it("all is well if each acknowledged id counts once on all members, and an unknown one at most once", () => {
-    equal(isGood(judge(nodes, [good, { ...good }])), true);
-    const verdict = judge(nodes, [
-      { ...good, "0-3": 1 },
-      { ...good, "0-3": 1 },
+    equal(isGood(judge(clients, [good, { ...good }])), true);
+    const verdict = judge(clients, [
+      { ...good, "ada-3": 1 },
+      { ...good, "ada-3": 1 },
     ]);
     equal(isGood(verdict), true);
     equal(verdict.unknownApplied, 1);
@@ -42,31 +42,40 @@ describe("what the demo concludes", () => {
 
   it("it is not if one is lost, doubled, foreign or on some members only", () => {
     const bad: readonly (readonly Readonly<Record<string, number>>[])[] = [
-      [good, { "0-1": 1, "0-2": 1 }],
+      [good, { "ada-1": 1, "ada-2": 1 }],
       [
-        { ...good, "0-1": 2 },
-        { ...good, "0-1": 2 },
+        { ...good, "ada-1": 2 },
+        { ...good, "ada-1": 2 },
       ],
       [
-        { ...good, "0-3": 2 },
-        { ...good, "0-3": 2 },
+        { ...good, "ada-3": 2 },
+        { ...good, "ada-3": 2 },
       ],
       [
-        { ...good, "9-1": 1 },
-        { ...good, "9-1": 1 },
+        { ...good, "eve-1": 1 },
+        { ...good, "eve-1": 1 },
       ],
-      [good, { ...good, "0-3": 1 }],
+      [good, { ...good, "ada-3": 1 }],
       [{}, {}],
     ];
-    for (const members of bad) equal(isGood(judge(nodes, members)), false);
+    for (const members of bad) equal(isGood(judge(clients, members)), false);
   });
 });
 
 describe("the demo, with real processes", () => {
-  it("kills its leader, and loses nothing", async () => {
+  it("kills its leader, takes in another, and loses nothing", async () => {
     const { code, last } = await demo();
     equal(code, 0);
-    deepEqual(Object.keys(last), ["acknowledged", "lost", "duplicated", "unknownApplied", "formationMs", "failoverMs"]);
+    const fields = [
+      "acknowledged",
+      "lost",
+      "duplicated",
+      "unknownApplied",
+      "formationMs",
+      "failoverMs",
+      "replacementMs",
+    ];
+    deepEqual(Object.keys(last), fields);
     deepEqual([last["lost"], last["duplicated"]], [0, 0]);
     ok(Number(last["acknowledged"]) >= 4_000);
   });
@@ -74,6 +83,17 @@ describe("the demo, with real processes", () => {
   it("would see it if one acknowledged command were gone", async () => {
     const { code, last } = await demo("--delete-one");
     deepEqual([code, last["lost"]], [1, 1]);
+  });
+
+  it("ends when it is told to, by Ctrl-C", async () => {
+    const child = spawn(process.execPath, ["--import", "tsx", "demo/main.ts"], {
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const closed = once(child, "close");
+    await once(child.stdout, "data");
+    child.kill("SIGINT");
+    deepEqual(await closed, [130, null]);
   });
 
   it("names a wrong option, and exits with 2", async () => {
