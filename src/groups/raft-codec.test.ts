@@ -37,7 +37,7 @@ describe("Raft's messages as bytes", () => {
       }),
       { numRuns: 500 },
     );
-    equal(seen.size, 7);
+    equal(seen.size, 8);
   });
 
   it("random and damaged bytes give a message or a DecodeError", () => {

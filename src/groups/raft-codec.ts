@@ -3,7 +3,16 @@ import type { AppendReply, AppendRequest, Entry, LogPosition, Message } from "..
 import { type ByteReader, type ByteWriter, DecodeError } from "../wire/index.ts";
 import { keepEntryData } from "./entries.ts";
 
-const TYPES = ["pre-vote", "pre-vote-reply", "vote", "vote-reply", "append", "append-reply", "timeout-now"] as const;
+const TYPES = [
+  "pre-vote",
+  "pre-vote-reply",
+  "vote",
+  "vote-reply",
+  "append",
+  "append-reply",
+  "timeout-now",
+  "snapshot",
+] as const;
 const TYPE_NUMBER = new Map<Message["type"], number>(TYPES.map((type, number) => [type, number]));
 
 /** Appends one Raft message: a type byte, the term, then its fields. */
@@ -31,6 +40,10 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
         .bool(message.conflict !== undefined);
       if (message.conflict !== undefined) writePosition(writer, message.conflict);
       break;
+    case "snapshot":
+      writePosition(writer, message.place);
+      writer.varint(message.round);
+      break;
     case "timeout-now":
       break;
   }
@@ -52,6 +65,8 @@ export function readMessage(reader: ByteReader): Message {
       return readAppend(reader, term);
     case "append-reply":
       return readAppendReply(reader, term);
+    case "snapshot":
+      return { type, term, place: readPosition(reader), round: reader.varint() };
     case "timeout-now":
       return { type, term };
     default:

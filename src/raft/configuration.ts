@@ -1,5 +1,5 @@
 import { assert } from "../env/index.ts";
-import type { Entry, Index, MemberId, RaftOptions } from "./types.ts";
+import type { Entry, Index, MemberId, RaftOptions, SnapshotMark } from "./types.ts";
 
 interface Established {
   readonly index: Index;
@@ -31,7 +31,7 @@ export class Configuration {
   /** The voters that an entry would establish. */
   read(entry: Entry): readonly MemberId[] | undefined {
     const voters = this.#votersOf(entry);
-    return voters === undefined ? undefined : [...new Set(voters)].sort();
+    return voters === undefined ? undefined : sorted(voters);
   }
 
   /** To be called for each appended entry. True if the voters changed. */
@@ -43,9 +43,36 @@ export class Configuration {
     return true;
   }
 
+  /** Who votes at this place, which is not before the last `forgetBefore`. */
+  votersAt(index: Index): readonly MemberId[] {
+    return this.#history.findLast((established) => established.index <= index)?.voters ?? NOBODY;
+  }
+
+  /** Votes, or did before a change that is not known to be committed. */
+  isNeeded(member: MemberId, commit: Index): boolean {
+    const inForce = this.#history.findLastIndex((established) => established.index <= commit);
+    return this.#history.some(({ voters }, at) => at >= inForce && voters.includes(member));
+  }
+
+  /** What was in force before this place will not be asked for. */
+  forgetBefore(index: Index): void {
+    const inForce = this.#history.findLastIndex((established) => established.index <= index);
+    if (inForce > 0) this.#history.splice(0, inForce);
+  }
+
+  /** A snapshot takes the place of all entries. */
+  restartAt({ index, voters }: SnapshotMark): void {
+    this.#history.length = 0;
+    if (voters.length > 0) this.#history.push({ index, voters: sorted(voters) });
+  }
+
   onTruncate(from: Index): void {
     while (this.index >= from) this.#history.pop();
   }
+}
+
+function sorted(voters: readonly MemberId[]): readonly MemberId[] {
+  return [...new Set(voters)].sort();
 }
 
 const NOBODY: readonly MemberId[] = Object.freeze([]);

@@ -6,7 +6,7 @@ import { ElectionTimer } from "./election-timer.ts";
 import type { Leadership } from "./leadership.ts";
 import { Log } from "./log.ts";
 import { Outbox } from "./outbox.ts";
-import type { Entry, Index, LogPosition, MemberId, RaftOptions, Role, Term } from "./types.ts";
+import type { Entry, Index, LogPosition, MemberId, RaftOptions, Role, SnapshotMark, Term } from "./types.ts";
 
 /**
  * What all roles of one member share, and the way back to follower, from anywhere. Internal to the folder: `Raft` is its only owner,
@@ -23,7 +23,9 @@ export class Core {
   leader: MemberId | undefined;
   /** Ticks since the leader was heard. */
   leaderSilentTicks = 0;
-  commit: Index = 0;
+  commit: Index;
+  /** What our latest durable snapshot covers. The log may begin before its end, never after it. */
+  snapshot: SnapshotMark | undefined;
   /** While a candidate of either kind. */
   ballot: Ballot | undefined;
   isTransferCampaign = false;
@@ -34,10 +36,16 @@ export class Core {
 
   constructor(options: RaftOptions) {
     this.options = options;
-    this.log = new Log({ index: 0, term: 0 }, options.entries);
+    const { snapshot } = options;
+    this.snapshot = snapshot;
+    this.commit = snapshot?.index ?? 0;
+    this.log = new Log(options.base ?? { index: 0, term: 0 }, options.entries);
+    assert(this.log.base.index <= this.commit, "the log begins where the snapshot ends, or before");
+    assert(snapshot === undefined || this.log.has(snapshot), "the log goes on from the snapshot");
     assert(this.log.lastTerm <= options.hardState.term, "the term on disk is not below the log's");
     this.configuration = new Configuration(options.votersOf);
-    for (const entry of options.entries) this.configuration.onAppend(entry);
+    if (snapshot !== undefined) this.configuration.restartAt(snapshot);
+    for (const entry of options.entries) if (entry.index > this.commit) this.configuration.onAppend(entry);
     this.durability = new Durability(options.hardState, this.log.lastIndex);
     this.outbox = new Outbox(options.self);
     this.timer = new ElectionTimer(options.electionTicks);
@@ -63,6 +71,14 @@ export class Core {
     return this.voters.includes(this.self);
   }
 
+  /**
+   * Whoever is removed by an entry that it alone holds must be elected to commit it: the others vote for nobody whose log is behind (the
+   * thesis, section 4.2.2).
+   */
+  get mayCampaign(): boolean {
+    return this.configuration.isNeeded(this.self, this.commit);
+  }
+
   /** @param term - ours or a later one */
   becomeFollower(term: Term, leader: MemberId | undefined): void {
     if (this.role !== "follower") this.timer.restart();
@@ -77,6 +93,26 @@ export class Core {
   append(entry: Entry): void {
     this.log.append(entry);
     if (this.configuration.onAppend(entry)) this.leadership?.replication.setVoters(this.voters);
+  }
+
+  /** A snapshot of what we applied is durable: the entries that it covers may go. */
+  compact(index: Index, upTo: Index): void {
+    assert(upTo <= index && index <= this.commit, `a snapshot at ${index} is of what is committed, and covers ${upTo}`);
+    if (index > (this.snapshot?.index ?? 0)) {
+      this.snapshot = { ...this.log.positionAt(index), voters: this.configuration.votersAt(index) };
+      this.configuration.forgetBefore(index);
+    }
+    if (upTo > this.log.base.index) this.log.dropUpTo(upTo);
+  }
+
+  /** A snapshot from elsewhere takes the place of our log. */
+  restartAt(snapshot: SnapshotMark): void {
+    assert(snapshot.index > this.commit, "a snapshot never takes back what is committed");
+    this.durability.onSnapshot(snapshot, this.commit);
+    this.log.restartAt(snapshot);
+    this.configuration.restartAt(snapshot);
+    this.snapshot = snapshot;
+    this.commit = snapshot.index;
   }
 
   truncateFrom(index: Index): void {

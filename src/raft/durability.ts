@@ -1,6 +1,6 @@
 import { assert } from "../env/index.ts";
 import type { Log } from "./log.ts";
-import type { HardState, Index, Persist } from "./types.ts";
+import type { HardState, Index, Persist, SnapshotMark } from "./types.ts";
 
 /**
  * What has been handed to the disk, and what of it is known to be there.
@@ -15,6 +15,8 @@ export class Durability {
   /** All entries up to here are in some write, and the log was not truncated below it since. */
   #handed: Index;
   #truncateFrom: Index | undefined;
+  /** Replaces the log on disk, with the next write. */
+  #snapshot: SnapshotMark | undefined;
   #durable: Index;
   #lastWriteId = 0;
   readonly #pending: { readonly writeId: number; upTo: Index }[] = [];
@@ -59,6 +61,18 @@ export class Durability {
     for (const write of this.#pending) write.upTo = Math.min(write.upTo, from - 1);
   }
 
+  /**
+   * A snapshot replaced the log. Until that is on disk a crash gives the old log back, which is equal up to what was committed.
+   *
+   * @param commit - before the snapshot
+   */
+  onSnapshot(snapshot: SnapshotMark, commit: Index): void {
+    this.onTruncate(commit + 1);
+    this.#truncateFrom = undefined;
+    this.#snapshot = snapshot;
+    this.#handed = snapshot.index;
+  }
+
   onPersisted(writeId: number): void {
     assert(writeId <= this.#lastWriteId, `write ${writeId} was asked for`);
     while (this.#pending[0] !== undefined && this.#pending[0].writeId <= writeId) {
@@ -70,16 +84,19 @@ export class Durability {
   /** The one write of this step, if there is something to write. */
   take(log: Log): Persist | undefined {
     const { lastIndex } = log;
-    if (!this.#isHardDirty && this.#truncateFrom === undefined && this.#handed === lastIndex) return undefined;
+    const isLogDirty = this.#snapshot !== undefined || this.#truncateFrom !== undefined || this.#handed !== lastIndex;
+    if (!this.#isHardDirty && !isLogDirty) return undefined;
     const writeId = ++this.#lastWriteId;
     const persist: Persist = {
       writeId,
       hardState: this.#isHardDirty ? this.#hard : undefined,
+      snapshot: this.#snapshot,
       truncateFrom: this.#truncateFrom,
       entries: log.range(this.#handed + 1, lastIndex),
     };
     if (this.#isHardDirty) this.#hardWriteId = writeId;
     this.#isHardDirty = false;
+    this.#snapshot = undefined;
     this.#truncateFrom = undefined;
     this.#handed = lastIndex;
     this.#pending.push({ writeId, upTo: lastIndex });

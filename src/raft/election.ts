@@ -10,7 +10,7 @@ import type { MemberId, PreVoteReply, PreVoteRequest, TimeoutNow, VoteReply, Vot
 /** Asks whether a campaign could succeed, before it disturbs anyone. */
 export function beginPreVote(core: Core): void {
   core.becomeFollower(core.term, undefined);
-  if (!core.isVoter) return;
+  if (!core.mayCampaign) return;
   core.role = "pre-candidate";
   core.ballot = new Ballot(core.voters);
   for (const voter of core.voters) askForVote(core, voter);
@@ -19,7 +19,7 @@ export function beginPreVote(core: Core): void {
 
 export function beginCampaign(core: Core, { isTransfer }: { isTransfer: boolean }): void {
   core.becomeFollower(core.term, undefined);
-  if (!core.isVoter) return;
+  if (!core.mayCampaign) return;
   core.durability.hardState = { term: core.term + 1, votedFor: core.self };
   core.role = "candidate";
   core.ballot = new Ballot(core.voters);

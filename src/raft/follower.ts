@@ -1,7 +1,17 @@
 import { assert } from "../env/index.ts";
 import { type AppendPlan, planAppend } from "./append.ts";
 import type { Core } from "./core.ts";
-import type { AppendReply, AppendRequest, Index, Input, MemberId, Term } from "./types.ts";
+import type {
+  AppendReply,
+  AppendRequest,
+  Index,
+  Input,
+  LogPosition,
+  MemberId,
+  SnapshotMark,
+  SnapshotNotice,
+  Term,
+} from "./types.ts";
 
 interface Answer {
   readonly to: MemberId;
@@ -21,6 +31,9 @@ export class Follower {
   #promise: Answer | undefined;
   #question: Answer | undefined;
   #answered: Answer | undefined;
+  /** The leader's last notice of a snapshot, as it will be answered once we have one. */
+  #notice: Answer | undefined;
+  #snapshotWanted: LogPosition | undefined;
 
   constructor(core: Core) {
     this.#core = core;
@@ -29,14 +42,44 @@ export class Follower {
   onAppendRequest(from: MemberId, request: AppendRequest): void {
     const core = this.#core;
     if (request.term < core.term) {
-      this.#refuseOldTerm(from, request);
+      this.#refuseOldTerm(from, request.prev.index);
       return;
     }
-    assert(core.role !== "leader", `one leader in term ${core.term}, not ${core.self} and ${from}`);
-    if (core.role !== "follower" || core.leader !== from) core.becomeFollower(core.term, from);
-    core.leaderSilentTicks = 0;
-    core.timer.restart();
+    this.#onLeaderHeard(from);
     this.#append(from, request);
+  }
+
+  /**
+   * What is committed here is in the leader's log, so the answer names it. Where the place is in our log, all before it is equal too, and no
+   * snapshot is needed.
+   */
+  onSnapshotNotice(from: MemberId, { term, place, round }: SnapshotNotice): void {
+    const core = this.#core;
+    if (term < core.term) {
+      this.#refuseOldTerm(from, place.index);
+      return;
+    }
+    this.#onLeaderHeard(from);
+    if (core.log.has(place)) core.commit = Math.max(core.commit, place.index);
+    const answer: Answer = { to: from, term, index: core.commit, round };
+    this.#question = later(this.#question, answer);
+    if (place.index <= core.commit) return;
+    this.#snapshotWanted = place;
+    this.#notice = answer;
+  }
+
+  /** A snapshot at or below the commit index says nothing new; one whose place is in the log says that it is committed. */
+  onInstalled(snapshot: SnapshotMark): void {
+    const core = this.#core;
+    if (core.role === "leader" || snapshot.index <= core.commit) return;
+    if (snapshot.term > core.term) core.becomeFollower(snapshot.term, undefined);
+    if (core.log.has(snapshot)) core.commit = snapshot.index;
+    else core.restartAt(snapshot);
+    this.#snapshotWanted = undefined;
+    if (this.#notice?.term === core.term) {
+      this.#promise = later(this.#promise, { ...this.#notice, index: snapshot.index });
+    }
+    this.#notice = undefined;
   }
 
   /** What a majority has on disk already needs no promise of ours. */
@@ -49,6 +92,12 @@ export class Follower {
     if (term > core.term) core.becomeFollower(term, undefined);
     this.#take(plan);
     core.commit = Math.max(core.commit, Math.min(commit, plan.matched));
+  }
+
+  takeSnapshotWanted(): LogPosition | undefined {
+    const wanted = this.#snapshotWanted;
+    this.#snapshotWanted = undefined;
+    return wanted !== undefined && wanted.index > this.#core.commit ? wanted : undefined;
   }
 
   /** At the end of a step. */
@@ -64,6 +113,14 @@ export class Follower {
       this.#reply(question.to, accepted({ ...question, index: Math.min(question.index, durability.durableIndex) }));
     }
     if (promise?.term === term) outbox.sendAfterPersist(promise.to, accepted(promise));
+  }
+
+  #onLeaderHeard(from: MemberId): void {
+    const core = this.#core;
+    assert(core.role !== "leader", `one leader in term ${core.term}, not ${core.self} and ${from}`);
+    if (core.role !== "follower" || core.leader !== from) core.becomeFollower(core.term, from);
+    core.leaderSilentTicks = 0;
+    core.timer.restart();
   }
 
   #append(from: MemberId, request: AppendRequest): void {
@@ -87,10 +144,10 @@ export class Follower {
     for (const entry of missing) this.#core.append(entry);
   }
 
-  #refuseOldTerm(from: MemberId, request: AppendRequest): void {
+  #refuseOldTerm(from: MemberId, index: Index): void {
     const { term, last } = this.#core;
     // Round 0: this answers no question of a leader of our term, whoever that is.
-    this.#reply(from, { type: "append-reply", term, round: 0, conflict: last, index: request.prev.index });
+    this.#reply(from, { type: "append-reply", term, round: 0, conflict: last, index });
   }
 
   /** For what holds already, but for our term, which may still be on its way to the disk. */

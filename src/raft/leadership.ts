@@ -68,7 +68,7 @@ export class Leadership {
       this.reads.begin(this.replication.beginRound(), core.commit);
     }
     this.reads.confirm(this.replication.roundOfMajority(), confirmed);
-    this.replication.flush(core.commit);
+    this.replication.flush(core.commit, core.snapshot);
     this.#flushTransfer();
     // A leader that is no voter any more leads until its removal is committed (the thesis, section 4.2.2).
     if (!core.isVoter && core.configuration.index <= core.commit) core.becomeFollower(core.term, undefined);

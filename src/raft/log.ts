@@ -20,8 +20,8 @@ export function isBehind(a: LogPosition, b: LogPosition): boolean {
  * range asked for twice in a row (disk, then each follower) is the same array.
  */
 export class Log {
-  readonly #base: LogPosition;
-  readonly #entries: Entry[];
+  #base: LogPosition;
+  #entries: Entry[];
   #recent: { from: Index; to: Index; entries: readonly Entry[] } | undefined;
 
   constructor(base: LogPosition, entries: readonly Entry[]) {
@@ -90,6 +90,21 @@ export class Log {
     assert(index > this.#base.index, `truncation at ${index} keeps what the snapshot covers`);
     if (index > this.lastIndex) return;
     this.#entries.length = index - this.#base.index - 1;
+    this.#recent = undefined;
+  }
+
+  /** Forgets the entries up to `index`, which is in the log. */
+  dropUpTo(index: Index): void {
+    const base = this.positionAt(index);
+    this.#entries = this.#entries.slice(index - this.#base.index);
+    this.#base = base;
+    this.#recent = undefined;
+  }
+
+  /** Forgets everything; goes on after `base`. */
+  restartAt({ index, term }: LogPosition): void {
+    this.#base = { index, term };
+    this.#entries = [];
     this.#recent = undefined;
   }
 

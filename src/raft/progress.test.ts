@@ -48,7 +48,7 @@ test("match never goes back, and next stays above it, whatever arrives in whatev
       let round = 1;
       for (const { index, hint, isAccepted, ...reply } of answers) {
         const { match } = progress;
-        if (isAccepted) progress.onAccepted(index, reply.round);
+        if (isAccepted) progress.onAccepted(index, reply.round, 0);
         else progress.onRefused(index, reply.round, { index: hint, term: 1 }, ++round);
         equal(progress.match >= match, true);
         equal(progress.next > progress.match, true);
@@ -60,23 +60,23 @@ test("match never goes back, and next stays above it, whatever arrives in whatev
 
 test("only an answer to what is asked now ends the probing", () => {
   const progress = new Progress(BOB, 10);
-  progress.onAccepted(4, 1);
+  progress.onAccepted(4, 1, 0);
   equal(progress.state, "replicate");
   progress.onRefused(9, 1, { index: 6, term: 1 }, 2);
   deepEqual([progress.state, progress.match, progress.next], ["probe", 4, 7]);
 
   // Answers of the time before: one raises the match index, none changes the state.
-  progress.onAccepted(5, 1);
+  progress.onAccepted(5, 1, 0);
   progress.onRefused(8, 1, { index: 1, term: 1 }, 3);
   deepEqual([progress.state, progress.match, progress.next], ["probe", 5, 7]);
 
-  progress.onAccepted(5, 2);
+  progress.onAccepted(5, 2, 0);
   deepEqual([progress.state, progress.match, progress.next], ["replicate", 5, 7]);
 });
 
 test("a new link is probed from what is sure", () => {
   const progress = new Progress(BOB, 10);
-  progress.onAccepted(4, 1);
+  progress.onAccepted(4, 1, 0);
   progress.next = 30;
   progress.window.push(29, 100);
   progress.probe(2);

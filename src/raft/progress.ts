@@ -44,7 +44,8 @@ export class Window {
  *
  * `probe`: where its log meets ours is a guess; one append is out at a time, and `next` moves by answers alone. `replicate`: the logs
  * meet, appends follow each other without waiting, and `next` runs ahead of the answers within a window of bytes. A refusal, or a new
- * link, leads back to `probe`; its round tells the answers to what is asked now from those to what was under way before.
+ * link, leads back to `probe`; its round tells the answers to what is asked now from those to what was under way before. `snapshot`: what
+ * it needs next is not in our log; it was told so, is told again with each heartbeat, and gets nothing else until it has a snapshot.
  */
 export class Progress {
   readonly member: MemberId;
@@ -85,13 +86,22 @@ export class Progress {
     this.#becomeProbe(this.#match > 0 ? this.#match + 1 : this.next, sinceRound);
   }
 
-  /** @param index - known to be durable there; may be below what the follower was found to have */
-  onAccepted(index: Index, round: number): void {
+  /** Nothing can be sent. @param sinceRound - a round that no message carries yet */
+  awaitSnapshot(sinceRound: number): void {
+    this.#becomeProbe(this.#match + 1, sinceRound);
+    this.#state = "snapshot";
+  }
+
+  /**
+   * @param index - known to be durable there; may be below what the follower was found to have
+   * @param base - where our log begins
+   */
+  onAccepted(index: Index, round: number, base: Index): void {
     this.#match = Math.max(this.#match, index);
     this.window.release(this.#match);
     this.next = Math.max(this.next, this.#match + 1);
     // Taking an old answer for one to the question that is out would send everything again, and again.
-    if (round < this.#sinceRound) return;
+    if (this.#state === "snapshot" ? this.#match < base : round < this.#sinceRound) return;
     this.#state = "replicate";
     this.isProbeSent = false;
   }
@@ -103,7 +113,7 @@ export class Progress {
    */
   onRefused(index: Index, round: number, meetingPoint: LogPosition, sinceRound: number): void {
     // What matched once matches for good.
-    if (round < this.#sinceRound || index <= this.#match) return;
+    if (round < this.#sinceRound || index <= this.#match || this.#state === "snapshot") return;
     this.#becomeProbe(Math.max(this.#match, Math.min(meetingPoint.index, index - 1)) + 1, sinceRound);
   }
 

@@ -1,3 +1,4 @@
+import { assert } from "../env/index.ts";
 import { Core } from "./core.ts";
 import * as election from "./election.ts";
 import { Follower } from "./follower.ts";
@@ -15,6 +16,7 @@ import type {
   RaftStatus,
   Ready,
   Role,
+  SnapshotMark,
   Term,
 } from "./types.ts";
 
@@ -28,13 +30,14 @@ export class Raft {
   readonly #core: Core;
   readonly #follower: Follower;
   /** Entries up to here were given out as committed. */
-  #delivered: Index = 0;
+  #delivered: Index;
   #confirmed: { id: number; index: Index }[] = [];
   #dropped: Proposal[] = [];
 
   constructor(options: RaftOptions) {
     this.#core = new Core(options);
     this.#follower = new Follower(this.#core);
+    this.#delivered = this.#core.commit;
   }
 
   get role(): Role {
@@ -63,6 +66,16 @@ export class Raft {
     return this.#core.last;
   }
 
+  /** The place before the first entry of the log. */
+  get base(): LogPosition {
+    return this.#core.log.base;
+  }
+
+  /** What the latest snapshot covers, on disk or on its way there. */
+  get snapshot(): SnapshotMark | undefined {
+    return this.#core.snapshot;
+  }
+
   /** Sorted. Those of the latest configuration in the log, committed or not. */
   get voters(): readonly MemberId[] {
     return this.#core.voters;
@@ -80,6 +93,11 @@ export class Raft {
 
   entry(index: Index): Entry | undefined {
     return this.#core.log.at(index);
+  }
+
+  /** Undefined before the log's base and beyond its end. */
+  termAt(index: Index): Term | undefined {
+    return this.#core.log.termAt(index);
   }
 
   /** Entries from..upTo as far as they are here; ends with the entry that reaches `bytesMax`. Not to be changed. */
@@ -102,6 +120,8 @@ export class Raft {
       commit,
       durable: durability.durableIndex,
       last,
+      base: this.base,
+      snapshotIndex: this.snapshot?.index ?? 0,
       voters,
       configurationIndex: configuration.index,
       handingOverTo: leadership?.handingOverTo,
@@ -145,6 +165,13 @@ export class Raft {
         break;
       case "learn":
         this.#follower.onLearnt(input);
+        break;
+      case "compact":
+        assert(input.snapshot <= this.#delivered, "a snapshot is of what was given out as committed");
+        this.#core.compact(input.snapshot, input.upTo);
+        break;
+      case "installed":
+        this.#follower.onInstalled(input.snapshot);
         break;
       case "campaign":
         this.#onCampaign(input.electionTicks);
@@ -204,6 +231,9 @@ export class Raft {
       case "append":
         this.#follower.onAppendRequest(from, message);
         break;
+      case "snapshot":
+        this.#follower.onSnapshotNotice(from, message);
+        break;
       case "append-reply":
         if (message.term === core.term) core.leadership?.replication.onReply(from, message);
         break;
@@ -220,12 +250,14 @@ export class Raft {
     core.leadership?.flush(this.#confirmed);
     this.#follower.flush();
     const persist = core.durability.take(core.log);
-    const committed = core.log.range(this.#delivered + 1, core.commit);
+    // What a snapshot covers is not given out: the driver restores it.
+    const committed = core.log.range(Math.max(this.#delivered, persist?.snapshot?.index ?? 0) + 1, core.commit);
     this.#delivered = core.commit;
     const ready: Ready = {
       persist,
       ...core.outbox.take(core.durability.isIdle),
       committed,
+      snapshotWanted: this.#follower.takeSnapshotWanted(),
       reads: this.#confirmed,
       readsRefused: core.readsRefused,
       dropped: this.#dropped,

@@ -1,8 +1,9 @@
+import { assert } from "../env/index.ts";
 import { bytesOf, type Log } from "./log.ts";
 import type { Outbox } from "./outbox.ts";
 import { Progress } from "./progress.ts";
 import { majority, reachedByMajority } from "./quorum.ts";
-import type { AppendReply, Entry, Index, MemberId, RaftOptions, Term } from "./types.ts";
+import type { AppendReply, Entry, Index, LogPosition, MemberId, RaftOptions, Term } from "./types.ts";
 
 /**
  * One leader's work for its followers, in one term.
@@ -79,7 +80,7 @@ export class Replication {
     follower.silentTicks = 0;
     follower.ackedRound = Math.max(follower.ackedRound, reply.round);
     if (reply.conflict === undefined) {
-      follower.onAccepted(reply.index, reply.round);
+      follower.onAccepted(reply.index, reply.round, this.#log.base.index);
     } else {
       const meetingPoint = this.#log.lastNotAbove(reply.conflict);
       follower.onRefused(reply.index, reply.round, meetingPoint, this.#round + 1);
@@ -112,15 +113,34 @@ export class Replication {
     return best;
   }
 
-  /** Sends what each follower lacks and may get. */
-  flush(commit: Index): void {
+  /**
+   * Sends what each follower lacks and may get.
+   *
+   * @param snapshot - ours, for those who need what is no longer in the log
+   */
+  flush(commit: Index, snapshot: LogPosition | undefined): void {
     for (const follower of this.#followers) {
+      if (follower.next <= this.#log.base.index) {
+        this.#flushSnapshot(follower, snapshot);
+        continue;
+      }
       if (this.#isRoundDue) this.#send(follower, NO_ENTRIES, commit);
       if (follower.state === "probe") this.#flushProbe(follower, commit);
       else this.#flushReplicate(follower, commit);
     }
     if (this.#isRoundDue) this.#heartbeatElapsedTicks = 0;
     this.#isRoundDue = false;
+  }
+
+  /** Once when it becomes known, then with each round: no answer leads to another notice. */
+  #flushSnapshot(follower: Progress, snapshot: LogPosition | undefined): void {
+    assert(snapshot !== undefined, "a snapshot covers what is no longer in the log");
+    if (follower.state === "snapshot" && !this.#isRoundDue) return;
+    if (!this.#isRoundDue) this.#round++;
+    if (follower.state !== "snapshot") follower.awaitSnapshot(this.#round);
+    const { index, term } = snapshot;
+    const notice = { type: "snapshot", term: this.#term, place: { index, term }, round: this.#round } as const;
+    this.#outbox.send(follower.member, notice);
   }
 
   #flushProbe(follower: Progress, commit: Index): void {

@@ -10,6 +10,11 @@ export interface LogPosition {
   readonly term: Term;
 }
 
+/** What a snapshot stands for: all entries up to its place, and who votes there. */
+export interface SnapshotMark extends LogPosition {
+  readonly voters: readonly MemberId[];
+}
+
 /** One entry. Raft itself looks at `kind` only to know its own no-op, and at `data` only through `RaftOptions.votersOf`. */
 export interface Entry extends LogPosition {
   /** `ENTRY_NOOP` is Raft's; all others belong to the user of the core. 0 to 255. */
@@ -32,6 +37,7 @@ export type Message =
   | VoteReply
   | AppendRequest
   | AppendReply
+  | SnapshotNotice
   | TimeoutNow;
 
 export interface PreVoteRequest {
@@ -76,6 +82,17 @@ export interface AppendReply {
   /** Accepted: the log is known to equal the leader's up to here. Refused: the `prev.index` that did not fit. */
   readonly index: Index;
 }
+/**
+ * What the receiver needs next is no longer in the leader's log: it should fetch a snapshot of this place or a later one, from whom it likes.
+ * Takes the place of appends, as a question too; the answer is an `AppendReply` (Raft paper, section 7, but for the data).
+ */
+export interface SnapshotNotice {
+  readonly type: "snapshot";
+  readonly term: Term;
+  /** The leader's snapshot. Committed. */
+  readonly place: LogPosition;
+  readonly round: number;
+}
 /** The leader asks the receiver to campaign at once (Ongaro's thesis, section 3.10). */
 export interface TimeoutNow {
   readonly type: "timeout-now";
@@ -108,6 +125,13 @@ export type Input =
    * a leader, and where the log does not hold `prev`.
    */
   | { readonly type: "learn"; readonly prev: LogPosition; readonly entries: readonly Entry[]; readonly commit: Index }
+  /** A snapshot of what was applied up to `snapshot` is durable, and the log is needed no longer up to `upTo`, which is not above it. */
+  | { readonly type: "compact"; readonly snapshot: Index; readonly upTo: Index }
+  /**
+   * The snapshot at this place is here, whole and verified, and not yet in the store. If it is needed, `Ready.persist` says so. A snapshot that
+   * does not go beyond the commit index changes nothing; nor does one whose place is in the log, but that its entries are committed then.
+   */
+  | { readonly type: "installed"; readonly snapshot: SnapshotMark }
   /** Campaign in this very step (with pre-vote), if a voter. */
   | { readonly type: "campaign"; readonly electionTicks: number }
   /** Leader: stop taking proposals, bring `to` (default: the best follower) up to date and tell it to campaign. Given up after one election timeout. */
@@ -117,6 +141,8 @@ export type Input =
 export interface Persist {
   readonly writeId: number;
   readonly hardState: HardState | undefined;
+  /** The whole log is replaced by this snapshot, after `hardState` is written and before `entries` are appended. */
+  readonly snapshot: SnapshotMark | undefined;
   /** Entries from here on are removed before `entries` are appended. */
   readonly truncateFrom: Index | undefined;
   readonly entries: readonly Entry[];
@@ -131,8 +157,13 @@ export interface Ready {
   readonly send: readonly Envelope[];
   /** Wait until this step's `persist`, and all before it, are on disk. */
   readonly sendAfterPersist: readonly Envelope[];
-  /** Newly committed, contiguous, each once in the life of this object. */
+  /**
+   * Newly committed, contiguous, each once in the life of this object; after a snapshot that `persist` names they go on from there, and what was
+   * given out before stays true.
+   */
   readonly committed: readonly Entry[];
+  /** Fetch a snapshot of this place or a later one. Said again at each question of the leader until that is `installed`. */
+  readonly snapshotWanted: LogPosition | undefined;
   /** Confirmed reads: may be answered once the entries up to `index` are applied. */
   readonly reads: readonly { readonly id: number; readonly index: Index }[];
   /** Reads that this member cannot confirm (not the leader, or no longer). */
@@ -144,7 +175,7 @@ export interface Ready {
 /** Where a follower stands, as its leader knows. */
 export interface ProgressStatus {
   readonly member: MemberId;
-  readonly state: "probe" | "replicate";
+  readonly state: "probe" | "replicate" | "snapshot";
   /** Known to be durable there. */
   readonly match: Index;
   readonly next: Index;
@@ -156,7 +187,11 @@ export interface ProgressStatus {
 export interface RaftOptions {
   readonly self: MemberId;
   readonly hardState: HardState;
-  /** The durable log, from index 1 (later: from a snapshot on), contiguous. Raft keeps it in memory. */
+  /** The durable snapshot, whose state the driver has restored. */
+  readonly snapshot?: SnapshotMark | undefined;
+  /** Where the durable log begins: the place before its first entry, not above the snapshot's. Default 0/0. */
+  readonly base?: LogPosition | undefined;
+  /** The durable log, from `base` on, contiguous, reaching at least to the snapshot. Raft keeps it in memory. */
   readonly entries: readonly Entry[];
   /** The voters that this entry establishes, if it is a configuration. In force as soon as it is appended, whether or not committed. Pure. */
   readonly votersOf: (entry: Entry) => readonly MemberId[] | undefined;
@@ -181,8 +216,12 @@ export interface RaftStatus {
   /** Entries up to here are on disk. */
   readonly durable: Index;
   readonly last: LogPosition;
+  /** The place before the first entry of the log. */
+  readonly base: LogPosition;
+  /** What the latest snapshot covers; 0: there is none. */
+  readonly snapshotIndex: Index;
   readonly voters: readonly MemberId[];
-  /** Of the entry that established the voters; 0: none did. */
+  /** Of the entry that established the voters, or of the snapshot that named them; 0: none did. */
   readonly configurationIndex: Index;
   readonly handingOverTo: MemberId | undefined;
   readonly electionRemainingTicks: number;

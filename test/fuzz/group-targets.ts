@@ -132,6 +132,7 @@ function message(chance: Chance): Message {
     () => ({ type: "append-reply", term, round: chance.number(), index: chance.number(), conflict: prev }),
     () => ({ type: "append-reply", term, round: chance.number(), index: chance.number(), conflict: undefined }),
     () => ({ type: "timeout-now", term }),
+    () => ({ type: "snapshot", term, place: prev, round: chance.number() }),
   ];
   return chance.pick(makers)();
 }

@@ -105,6 +105,12 @@ export const arbitraryMessage: fc.Arbitrary<Message> = fc.oneof(
     index: arbitraryNumber,
   }),
   record({ type: fc.constant("timeout-now" as const), term: arbitraryTerm }),
+  record({
+    type: fc.constant("snapshot" as const),
+    term: arbitraryTerm,
+    place: arbitraryPosition,
+    round: arbitraryNumber,
+  }),
 );
 
 /** Of a free, eligible member, but for what is given. */

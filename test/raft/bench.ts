@@ -3,12 +3,14 @@ import {
   type Envelope,
   type HardState,
   type Input,
+  type LogPosition,
   type MemberId,
   type Message,
   type Persist,
   Raft,
   type RaftOptions,
   type Ready,
+  type SnapshotMark,
 } from "../../src/raft/index.ts";
 import { KIND_COMMAND, KIND_VOTERS, printEntries, printEnvelope, printPosition, printReady } from "./print.ts";
 import type { Command } from "./walk-data.ts";
@@ -20,6 +22,8 @@ interface Node {
   raft: Raft;
   /** What a crash leaves. */
   hardState: HardState;
+  snapshot: SnapshotMark | undefined;
+  base: LogPosition;
   entries: Entry[];
   /** Writes under way, with the messages that wait for them. */
   writes: { readonly persist: Persist | undefined; readonly after: readonly Envelope[] }[];
@@ -56,6 +60,10 @@ export class RaftBench {
       ),
     // transfer ada bob
     transfer: ({ words }) => this.#onTransfer(words),
+    // compact ada 5 keep=2: a snapshot at 5 is durable, and the log keeps two entries of what it covers
+    compact: (command) => this.#onCompact(command),
+    // installed ada 5/2 voters=ada,bob: a snapshot came from elsewhere
+    installed: (command) => this.#onInstalled(command),
     // link-closed ada bob campaign=1
     "link-closed": ({ words, fields }) =>
       this.#step(words[0], [
@@ -113,9 +121,10 @@ export class RaftBench {
       votedFor: vote === undefined ? undefined : member(vote),
     };
     for (const word of words) {
-      const raft = new Raft(this.#options(member(word), hardState, entries));
+      const disk = { hardState, snapshot: undefined, base: { index: 0, term: 0 }, entries: [...entries] };
+      const raft = new Raft({ ...disk, ...this.#options(member(word)) });
       const isDiskAutomatic = fields.get("disk") !== "manual";
-      const node = { name: member(word), raft, hardState, entries: [...entries], writes: [], isDiskAutomatic };
+      const node = { name: member(word), raft, ...disk, writes: [], isDiskAutomatic };
       this.#nodes.set(word, { ...node, wasRole: "follower" });
     }
     return [];
@@ -138,6 +147,22 @@ export class RaftBench {
       words[0],
       texts.map((text) => ({ type: "propose", entries: [command(text)] })),
     );
+  }
+
+  #onCompact({ words, fields }: Command): string[] {
+    const node = this.#node(words[0]);
+    const snapshot = Number(words[1]);
+    const upTo = snapshot - Number(fields.get("keep") ?? 0);
+    const lines = this.#step(words[0], [{ type: "compact", snapshot, upTo }]);
+    node.snapshot = node.raft.snapshot;
+    node.entries = node.entries.filter(({ index }) => index > node.raft.base.index);
+    node.base = node.raft.base;
+    return lines;
+  }
+
+  #onInstalled({ words, fields }: Command): string[] {
+    const names = (fields.get("voters") ?? "").split(",").map(member);
+    return this.#step(words[0], [{ type: "installed", snapshot: { ...position(words[1]), voters: names } }]);
   }
 
   #onTransfer([from, to]: readonly string[]): string[] {
@@ -175,7 +200,11 @@ export class RaftBench {
     const { persist } = write;
     if (persist === undefined) return [];
     if (persist.hardState !== undefined) node.hardState = persist.hardState;
-    if (persist.truncateFrom !== undefined) node.entries.length = persist.truncateFrom - 1;
+    if (persist.snapshot !== undefined) {
+      node.snapshot = node.base = persist.snapshot;
+      node.entries = [];
+    }
+    if (persist.truncateFrom !== undefined) node.entries.length = persist.truncateFrom - node.base.index - 1;
     node.entries.push(...persist.entries);
     return this.#step(node.name, [{ type: "persisted", writeId: persist.writeId }]);
   }
@@ -183,7 +212,8 @@ export class RaftBench {
   #onRestart(node: Node): string[] {
     node.writes = [];
     node.wasRole = "follower";
-    node.raft = new Raft(this.#options(node.name, node.hardState, [...node.entries]));
+    const { hardState, snapshot, base, entries } = node;
+    node.raft = new Raft({ ...this.#options(node.name), hardState, snapshot, base, entries: [...entries] });
     const { term, votedFor } = node.hardState;
     return [`${node.name} restarts term=${term} vote=${votedFor ?? "-"} last=${printPosition(node.raft.last)}`];
   }
@@ -198,9 +228,10 @@ export class RaftBench {
     const names = words.length > 0 ? words : [...this.#nodes.keys()];
     return names.map((name) => {
       const status = this.#node(name).raft.status();
-      const { role, term, votedFor, leader, commit, durable, last, voters } = status;
+      const { role, term, votedFor, leader, commit, durable, last, voters, base, snapshotIndex } = status;
       const head = `${name} ${role} term=${term} vote=${votedFor ?? "-"} leader=${leader ?? "-"}`;
-      return `${head} commit=${commit} durable=${durable} last=${printPosition(last)} voters=${voters.join(",")}`;
+      const covered = snapshotIndex > 0 ? ` snapshot=${snapshotIndex} base=${printPosition(base)}` : "";
+      return `${head} commit=${commit} durable=${durable} last=${printPosition(last)} voters=${voters.join(",")}${covered}`;
     });
   }
 
@@ -253,11 +284,9 @@ export class RaftBench {
     return taken;
   }
 
-  #options(self: MemberId, hardState: HardState, entries: readonly Entry[]): RaftOptions {
+  #options(self: MemberId): Omit<RaftOptions, "hardState" | "entries"> {
     return {
       self,
-      hardState,
-      entries,
       votersOf: (entry) =>
         entry.kind === KIND_VOTERS ? Buffer.from(entry.data).toString().split(",").map(member) : undefined,
       electionTicks: ELECTION_TICKS,
@@ -268,7 +297,7 @@ export class RaftBench {
   }
 
   *#log(raft: Raft): Generator<Entry> {
-    for (let index = 1; index <= raft.last.index; index++) {
+    for (let index = raft.base.index + 1; index <= raft.last.index; index++) {
       const entry = raft.entry(index);
       if (entry !== undefined) yield entry;
     }
@@ -321,6 +350,8 @@ function parseMessage([type, ...flags]: readonly string[], fields: ReadonlyMap<s
       const conflict = fields.has("conflict") ? position(fields.get("conflict")) : undefined;
       return { type, term, round: number("round"), conflict, index: number("index") };
     }
+    case "snapshot":
+      return { type, term, place: position(fields.get("place")), round: number("round") };
     case "timeout-now":
       return { type, term };
     default:

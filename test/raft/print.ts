@@ -1,4 +1,4 @@
-import type { Entry, Envelope, LogPosition, Message, Persist, Ready } from "../../src/raft/index.ts";
+import type { Entry, Envelope, LogPosition, Message, Persist, Ready, SnapshotMark } from "../../src/raft/index.ts";
 
 /** Kind of the bench's configuration entries; the voters' names are the data. */
 export const KIND_VOTERS = 1;
@@ -45,18 +45,25 @@ export function printMessage(message: Message): string {
       const verdict = conflict === undefined ? "accepted" : `conflict=${printPosition(conflict)}`;
       return `${head} round=${round} ${verdict} index=${index}`;
     }
+    case "snapshot":
+      return `${head} place=${printPosition(message.place)} round=${message.round}`;
     case "timeout-now":
       return head;
   }
+}
+
+export function printMark({ voters, ...place }: SnapshotMark): string {
+  return `${printPosition(place)}[${voters.join(",")}]`;
 }
 
 export function printEnvelope({ from, to, message }: Envelope): string {
   return `${from}->${to} ${printMessage(message)}`;
 }
 
-export function printPersist({ hardState, truncateFrom, entries }: Persist): string {
+export function printPersist({ hardState, snapshot, truncateFrom, entries }: Persist): string {
   const parts = ["persist"];
   if (hardState !== undefined) parts.push(`term=${hardState.term} vote=${hardState.votedFor ?? "-"}`);
+  if (snapshot !== undefined) parts.push(`snapshot=${printMark(snapshot)}`);
   if (truncateFrom !== undefined) parts.push(`truncate=${truncateFrom}`);
   if (entries.length > 0) parts.push(`entries ${printEntries(entries)}`);
   return parts.join(" ");
@@ -68,6 +75,7 @@ export function printReady(ready: Ready): string[] {
   for (const envelope of ready.send) lines.push(printEnvelope(envelope));
   for (const envelope of ready.sendAfterPersist) lines.push(`after persist: ${printEnvelope(envelope)}`);
   if (ready.committed.length > 0) lines.push(`committed ${printEntries(ready.committed)}`);
+  if (ready.snapshotWanted !== undefined) lines.push(`wants snapshot ${printPosition(ready.snapshotWanted)}`);
   for (const { id, index } of ready.reads) lines.push(`read ${id} at ${index}`);
   if (ready.readsRefused.length > 0) lines.push(`reads refused ${ready.readsRefused.join(" ")}`);
   if (ready.dropped.length > 0) lines.push(`dropped ${ready.dropped.length}`);

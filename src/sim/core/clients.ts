@@ -1,6 +1,6 @@
 import type { SeededRandom } from "../../env/index.ts";
-import type { Ready } from "../../raft/index.ts";
-import { type CoreNode, KIND_COMMAND } from "./node.ts";
+import type { Index, Ready } from "../../raft/index.ts";
+import { type CoreNode, KIND_COMMAND, KIND_VOTERS } from "./node.ts";
 import type { CoreWorld } from "./world.ts";
 
 const FINAL_RETRY_US = 2_000_000;
@@ -16,17 +16,28 @@ export class CoreClients {
   #ok = 0;
   #notApplied = 0;
   #lastId = 0;
-  /** The command that shows that the group is alive after the faults, and who committed it. */
-  #final: { readonly text: string; readonly atUs: number; readonly committedBy: Set<string> } | undefined;
+  #changes = 0;
+  #isChanging = false;
+  /** The command that shows that the group is alive after the faults, and where it was committed. */
+  #final: { readonly text: string; readonly atUs: number; index: Index | undefined } | undefined;
 
   constructor(world: CoreWorld, random: SeededRandom) {
     this.#world = world;
     this.#random = random;
   }
 
-  /** A command proposed after the faults was committed by everybody. */
+  /** Configurations that were appended. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** What a command proposed after the faults led to is with everybody who votes. */
   get isSettled(): boolean {
-    return this.#final?.committedBy.size === this.#world.nodes.length;
+    const index = this.#final?.index;
+    if (index === undefined) return false;
+    const reached = this.#world.nodes.filter(({ applied }) => applied >= index);
+    const voters = reached.find(({ isLeader }) => isLeader)?.raft?.voters;
+    return voters?.every((voter) => reached.some(({ name }) => name === voter)) === true;
   }
 
   counts(): { ok: number; notApplied: number; unknown: number } {
@@ -38,10 +49,11 @@ export class CoreClients {
       this.#act();
       this.begin();
     });
+    if (!this.#isChanging && this.#world.plan.changeIntervalUs > 0) this.#changeSoon();
   }
 
   onReady(node: CoreNode, { committed, reads, readsRefused, dropped }: Ready): void {
-    for (const { data } of committed) this.#onCommitted(node, Buffer.from(data).toString());
+    for (const { index, data } of committed) this.#onCommitted(index, Buffer.from(data).toString());
     for (const { id, index } of reads) {
       this.#world.checker.onRead(node.name, index, this.#reads.get(id) ?? 0);
       if (this.#reads.delete(id)) this.#ok++;
@@ -56,6 +68,27 @@ export class CoreClients {
     if (!this.#world.isFaulty) this.#proposeFinal(node);
     else if (this.#random.chance(1, 3)) this.read(node);
     else this.#propose(node);
+  }
+
+  #changeSoon(): void {
+    this.#isChanging = true;
+    this.#world.after(this.#random.below(2 * this.#world.plan.changeIntervalUs), () => {
+      const node = this.#pickNode();
+      if (node !== undefined && this.#world.isFaulty) this.#change(node);
+      this.#changeSoon();
+    });
+  }
+
+  /** Adds a voter or removes one, perhaps the leader itself. */
+  #change(node: CoreNode): void {
+    const { voters = [] } = node.raft ?? {};
+    const { name } = this.#random.pick(this.#world.nodes);
+    const changed = voters.includes(name) ? voters.filter((voter) => voter !== name) : [...voters, name];
+    if (changed.length === 0) return;
+    this.#world.trace(`change ${node.name} ${changed}`);
+    const data = Buffer.from(changed.join(","));
+    const { dropped } = this.#world.step(node, [{ type: "propose", entries: [{ kind: KIND_VOTERS, data }] }]);
+    if (dropped.length === 0) this.#changes++;
   }
 
   #pickNode(): CoreNode | undefined {
@@ -85,16 +118,16 @@ export class CoreClients {
   #proposeFinal(node: CoreNode): void {
     const { nowUs } = this.#world;
     const isWaiting = this.#final !== undefined && nowUs - this.#final.atUs < FINAL_RETRY_US;
-    if (!node.isLeader || isWaiting || (this.#final?.committedBy.size ?? 0) > 0) return;
+    if (!node.isLeader || isWaiting || this.#final?.index !== undefined) return;
     const text = `f${++this.#lastId}`;
-    this.#final = { text, atUs: nowUs, committedBy: new Set() };
+    this.#final = { text, atUs: nowUs, index: undefined };
     this.#commands.add(text);
     this.#world.trace(`propose ${node.name} ${text}`);
     this.#world.step(node, [{ type: "propose", entries: [{ kind: KIND_COMMAND, data: Buffer.from(text) }] }]);
   }
 
-  #onCommitted(node: CoreNode, text: string): void {
+  #onCommitted(index: Index, text: string): void {
     if (this.#commands.delete(text)) this.#ok++;
-    if (this.#final?.text === text) this.#final.committedBy.add(node.name);
+    if (this.#final?.text === text) this.#final.index = index;
   }
 }

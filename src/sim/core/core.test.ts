@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { runCore } from "./index.ts";
 
 test("core runs keep every invariant, and make progress once the faults end", () => {
-  const total = { loss: 0, duplication: 0, reorder: 0, crash: 0, pause: 0, cut: 0 };
+  const faults = { loss: 0, duplication: 0, reorder: 0, crash: 0, pause: 0, cut: 0 };
+  const total = { ...faults, compaction: 0, install: 0, change: 0 };
   for (let seed = 1; seed <= 30; seed++) {
     const result = runCore({ seed });
     equal(result.verdict, "ok", `seed ${seed}: ${result.invariant} ${result.message}`);

@@ -87,6 +87,31 @@ test("committed-prefix-immutable: a known entry removed, or told again", () => {
   breaks("committed-prefix-immutable", () => checker.onTruncate(ADA, 1));
 });
 
+test("snapshot-is-prefix: a snapshot of what was not committed, of another state, with other voters; a log cut too far", () => {
+  const place = { index: 2, term: 1, voters: [ADA, BOB] };
+  const commit = (): RaftInvariants => {
+    const checker = new RaftInvariants();
+    const log = [{ ...fact(1, 1), voters: [ADA, BOB] }, fact(2, 1)];
+    for (const name of [ADA, BOB]) checker.onStart(name, { term: 1, votedFor: undefined }, log);
+    for (const entry of log) checker.onCommit(ADA, 1, entry);
+    return checker;
+  };
+  const checker = commit();
+  checker.onSnapshot(BOB, place, checker.stateAt(2));
+  checker.onAppend(BOB, [fact(3, 1)]);
+  breaks("log-matching", () => checker.onAppend(BOB, [fact(3, 1)]));
+  breaks("committed-prefix-immutable", () => checker.onSnapshot(BOB, place));
+  breaks("committed-prefix-immutable", () => checker.onTruncate(BOB, 2));
+  breaks("snapshot-is-prefix", () => commit().onSnapshot(BOB, { ...place, index: 3 }));
+  breaks("snapshot-is-prefix", () => commit().onSnapshot(BOB, { ...place, term: 2 }));
+  breaks("snapshot-is-prefix", () => commit().onSnapshot(BOB, place, "another state"));
+  breaks("snapshot-is-prefix", () => commit().onSnapshot(BOB, { ...place, voters: [ADA] }));
+  breaks("snapshot-is-prefix", () => commit().onCompact(ADA, 2));
+  const start = { base: { index: 1, term: 1 }, snapshot: place };
+  checker.onStart("cyd", { term: 1, votedFor: undefined }, [fact(2, 1)], start);
+  breaks("configuration-overlap", () => checker.onAppend("cyd", [{ ...fact(3, 1), voters: ["eve" as MemberId] }]));
+});
+
 test("linearizable-read: a read that misses what was committed before", () => {
   breaks("linearizable-read", () => start().onRead(ADA, 1, 2));
 });

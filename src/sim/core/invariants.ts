@@ -1,4 +1,4 @@
-import type { HardState, Index, MemberId, Term } from "../../raft/index.ts";
+import type { HardState, Index, LogPosition, MemberId, SnapshotMark, Term } from "../../raft/index.ts";
 
 export type InvariantName =
   | "election-safety"
@@ -8,6 +8,7 @@ export type InvariantName =
   | "one-vote-per-term"
   | "configuration-overlap"
   | "committed-prefix-immutable"
+  | "snapshot-is-prefix"
   | "linearizable-read";
 
 /** A named promise that a run broke. */
@@ -30,14 +31,26 @@ export interface EntryFact {
   readonly voters?: readonly MemberId[] | undefined;
 }
 
+/** Where a member's log begins, and the snapshot that stands for what is before. */
+export interface LogStart {
+  readonly base: LogPosition;
+  readonly snapshot: SnapshotMark;
+  /** Of the state that the snapshot holds, as `digestAfter` gives it; undefined where nobody knows it. */
+  readonly state?: string | undefined;
+}
+
 interface CommittedFact extends EntryFact {
   /** The term of the member that first said so; that in which it was committed, or a later one. */
   readonly knownInTerm: Term;
 }
 
 interface NodeFacts {
-  /** The log in memory, from index 1. */
+  /** The place before the first entry of `log`. */
+  base: LogPosition;
+  /** The log in memory, after `base`. */
   log: EntryFact[];
+  /** Who votes where the log begins, as far as known. */
+  baseVoters: readonly MemberId[] | undefined;
   hardState: HardState;
   /** Since the last start. */
   commit: Index;
@@ -58,6 +71,8 @@ export class RaftInvariants {
   readonly #leaders = new Map<Term, string>();
   /** The group's one history; place 0 is index 1. */
   readonly #committed: CommittedFact[] = [];
+  /** The digest of the state after each of these, as far as anybody asked. */
+  readonly #states: string[] = [];
 
   /** The highest index that any member knew to be committed. */
   get committedIndex(): Index {
@@ -69,12 +84,57 @@ export class RaftInvariants {
     return this.#committed[index - 1];
   }
 
-  /** A member starts or restarts with what its disk held. */
-  onStart(node: string, hardState: HardState, log: readonly EntryFact[]): void {
+  /**
+   * A member starts or restarts with what its disk held.
+   *
+   * @param start - where that log begins, if not at index 1
+   */
+  onStart(node: string, hardState: HardState, log: readonly EntryFact[], start?: LogStart): void {
     const before = this.#nodes.get(node)?.hardState ?? { term: 0, votedFor: undefined };
-    this.#nodes.set(node, { log: [], hardState: before, commit: 0, applied: 0 });
+    const base = start?.base ?? { index: 0, term: 0 };
+    const place = start?.snapshot.index ?? 0;
+    const baseVoters = start === undefined ? undefined : this.#votersAt(base.index);
+    this.#nodes.set(node, { base, log: [], baseVoters, hardState: before, commit: place, applied: place });
+    if (start !== undefined) this.#checkSnapshot(node, start.snapshot, start.state);
     this.onHardState(node, hardState.term, hardState.votedFor);
     this.onAppend(node, log);
+  }
+
+  /** A snapshot took the place of the member's log, and of its state. */
+  onSnapshot(node: string, snapshot: SnapshotMark, state?: string): void {
+    const facts = this.#node(node);
+    check(snapshot.index > facts.commit, "committed-prefix-immutable", () => {
+      return `${node} took a snapshot of ${snapshot.index}, though it knew ${facts.commit} to be committed`;
+    });
+    this.#checkSnapshot(node, snapshot, state);
+    facts.base = { index: snapshot.index, term: snapshot.term };
+    facts.baseVoters = snapshot.voters;
+    facts.log = [];
+    facts.commit = facts.applied = snapshot.index;
+  }
+
+  /** A member's log begins after `upTo` from now on. */
+  onCompact(node: string, upTo: Index): void {
+    const facts = this.#node(node);
+    const { base, log } = facts;
+    const last = log[upTo - base.index - 1];
+    check(upTo <= facts.applied, "snapshot-is-prefix", () => {
+      return `${node} forgot entries up to ${upTo}, and applied those up to ${facts.applied}`;
+    });
+    if (last === undefined) return;
+    facts.baseVoters = this.#votersAt(upTo);
+    facts.log = log.slice(upTo - base.index);
+    facts.base = { index: upTo, term: last.term };
+  }
+
+  /** What the state is known by that the committed entries up to `index` lead to. */
+  stateAt(index: Index): string {
+    for (let next = this.#states.length; next < index; next++) {
+      const fact = this.#committed[next];
+      if (fact === undefined) return "nothing that was committed";
+      this.#states.push(digestAfter(this.#states[next - 1] ?? "", fact));
+    }
+    return this.#states[index - 1] ?? "";
   }
 
   /** A term and vote became durable. */
@@ -95,14 +155,14 @@ export class RaftInvariants {
 
   /** Entries were appended in memory. */
   onAppend(node: string, entries: readonly EntryFact[]): void {
-    const { log } = this.#node(node);
+    const { log, base, baseVoters } = this.#node(node);
     for (const entry of entries) {
-      const before = log[log.length - 1];
-      check(entry.index === log.length + 1, "log-matching", () => {
-        return `${node} appended entry ${entry.index} after ${log.length}`;
+      const before = log[log.length - 1] ?? base;
+      check(entry.index === before.index + 1, "log-matching", () => {
+        return `${node} appended entry ${entry.index} after ${before.index}`;
       });
-      this.#checkMatching(node, entry, before?.term ?? 0);
-      if (entry.voters !== undefined) checkOverlap(node, entry, log);
+      this.#checkMatching(node, entry, before.term);
+      if (entry.voters !== undefined) checkOverlap(node, entry, log, baseVoters);
       log.push(entry);
     }
   }
@@ -113,7 +173,7 @@ export class RaftInvariants {
     check(from > facts.commit, "committed-prefix-immutable", () => {
       return `${node} removed entry ${from}, though it knew ${facts.commit} to be committed`;
     });
-    facts.log.length = Math.min(facts.log.length, from - 1);
+    facts.log.length = Math.min(facts.log.length, Math.max(0, from - facts.base.index - 1));
   }
 
   /** A member became leader. Its log may already have the first entry of its term. */
@@ -123,12 +183,14 @@ export class RaftInvariants {
       return `${other} and ${node} both lead term ${term}`;
     });
     this.#leaders.set(term, node);
-    const { log } = this.#node(node);
+    const { log, base } = this.#node(node);
     let index = this.#committed.length;
     // What was committed in this term or a later one, a leader that comes late need not have.
     while (index > 0 && (this.#committed[index - 1]?.knownInTerm ?? 0) >= term) index--;
     const expected = this.#committed[index - 1];
-    check(expected === undefined || log[index - 1]?.term === expected.term, "leader-completeness", () => {
+    const isCovered = index <= base.index;
+    const has = isCovered || log[index - base.index - 1]?.term === expected?.term;
+    check(expected === undefined || has, "leader-completeness", () => {
       return `${node} leads term ${term} without entry ${index} of term ${expected?.term}, which is committed`;
     });
   }
@@ -146,7 +208,7 @@ export class RaftInvariants {
     });
     facts.commit = index;
     const known = this.#committed[index - 1];
-    if (known === undefined) this.#committed.push({ index, term, digest, knownInTerm: nodeTerm });
+    if (known === undefined) this.#committed.push({ ...entry, index, term, digest, knownInTerm: nodeTerm });
     else this.#checkSame(node, entry, known, "committed");
   }
 
@@ -173,6 +235,32 @@ export class RaftInvariants {
     });
   }
 
+  #checkSnapshot(node: string, { index, term, voters }: SnapshotMark, state: string | undefined): void {
+    const known = this.#committed[index - 1];
+    check(known?.term === term, "snapshot-is-prefix", () => {
+      return `${node} has a snapshot of ${index}/${term}, and what is committed there is of term ${known?.term}`;
+    });
+    check(state === undefined || state === this.stateAt(index), "snapshot-is-prefix", () => {
+      return `${node} has a snapshot of ${index} with another state than that which the log leads to`;
+    });
+    const inForce = this.#votersAt(index);
+    const isEqual = inForce === undefined || [...inForce].sort().join() === [...voters].sort().join();
+    check(
+      isEqual,
+      "snapshot-is-prefix",
+      () => `${node} has a snapshot of ${index} with voters ${voters}, not ${inForce}`,
+    );
+  }
+
+  /** Undefined if the facts do not name voters. */
+  #votersAt(index: Index): readonly MemberId[] | undefined {
+    for (let at = index; at > 0; at--) {
+      const voters = this.#committed[at - 1]?.voters;
+      if (voters !== undefined) return voters;
+    }
+    return undefined;
+  }
+
   #checkMatching(node: string, { index, term, digest }: EntryFact, termBefore: Term): void {
     const key = `${index}/${term}`;
     const known = this.#entries.get(key);
@@ -196,8 +284,21 @@ export class RaftInvariants {
   }
 }
 
-function checkOverlap(node: string, entry: EntryFact, log: readonly EntryFact[]): void {
-  const before = log.findLast((earlier) => earlier.voters !== undefined)?.voters;
+/** The state of a run's machine: a digest of all that it applied. Two that differ need not differ in this, but almost always do. */
+export function digestAfter(state: string, { index, term, digest }: EntryFact): string {
+  let hash = 0x811c9dc5;
+  const text = `${state}|${index}/${term}|${digest}`;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return (hash >>> 0).toString(16);
+}
+
+function checkOverlap(
+  node: string,
+  entry: EntryFact,
+  log: readonly EntryFact[],
+  baseVoters: readonly MemberId[] | undefined,
+): void {
+  const before = log.findLast((earlier) => earlier.voters !== undefined)?.voters ?? baseVoters;
   check(before === undefined || doMajoritiesMeet(before, entry.voters ?? []), "configuration-overlap", () => {
     return `${node} went from voters ${before} to ${entry.voters}: two majorities need not meet`;
   });

@@ -2,18 +2,27 @@ import {
   type Entry,
   type Envelope,
   type HardState,
+  type Index,
   type Input,
+  type LogPosition,
   type MemberId,
   type Persist,
   Raft,
   type RaftOptions,
   type Ready,
+  type SnapshotMark,
   type Term,
 } from "../../raft/index.ts";
-import type { EntryFact, RaftInvariants } from "./invariants.ts";
+import { digestAfter, type EntryFact, type RaftInvariants } from "./invariants.ts";
 
 export const KIND_VOTERS = 1;
 export const KIND_COMMAND = 2;
+
+/** A snapshot as it lies on a disk: its place, and the state of the machine there. */
+export interface CoreSnapshot {
+  readonly mark: SnapshotMark;
+  readonly state: string;
+}
 
 interface Write {
   readonly persist: Persist | undefined;
@@ -35,9 +44,16 @@ export class CoreNode {
   readonly #checker: RaftInvariants;
   readonly #options: Omit<RaftOptions, "self" | "hardState" | "entries" | "electionTicks">;
   #hardState: HardState;
+  #snapshot: CoreSnapshot | undefined;
+  #base: LogPosition = { index: 0, term: 0 };
   #entries: Entry[];
   #writes: Write[] = [];
   #ledTerm = 0;
+  /** What it applied, and what that made of its machine. */
+  #applied: Index = 0;
+  #state = "";
+  /** Snapshots that came from others, until Raft says what becomes of them. */
+  readonly #received = new Map<Index, CoreSnapshot>();
 
   constructor(init: {
     name: MemberId;
@@ -58,10 +74,41 @@ export class CoreNode {
 
   start(electionTicks: number): void {
     this.life++;
-    const { name: self } = this;
+    const self = this.name;
     const entries = this.#entries.slice();
-    this.raft = new Raft({ ...this.#options, self, hardState: this.#hardState, entries, electionTicks });
-    this.#checker.onStart(self, this.#hardState, entries.map(factOf));
+    const base = this.#base;
+    const snapshot = this.#snapshot?.mark;
+    const hardState = this.#hardState;
+    this.raft = new Raft({ ...this.#options, self, hardState, snapshot, base, entries, electionTicks });
+    this.#applied = snapshot?.index ?? 0;
+    this.#state = this.#snapshot?.state ?? "";
+    this.#received.clear();
+    const start = snapshot && { base, snapshot, state: this.#state };
+    this.#checker.onStart(self, hardState, entries.map(factOf), start);
+  }
+
+  get applied(): Index {
+    return this.raft === undefined ? 0 : this.#applied;
+  }
+
+  /** The snapshot on its disk, for others. */
+  get snapshot(): CoreSnapshot | undefined {
+    return this.#snapshot;
+  }
+
+  /** Takes a snapshot of what it applied, if that is on disk, and forgets the log up to `tail` entries before its end. */
+  compact(tail: number): Input | undefined {
+    const { raft } = this;
+    const index = this.#applied;
+    if (raft === undefined || index <= (this.#snapshot?.mark.index ?? 0) || index > this.#diskLast) return undefined;
+    const upTo = Math.max(index - tail, this.#base.index);
+    return { type: "compact", snapshot: index, upTo };
+  }
+
+  /** A snapshot came from another. */
+  receive(snapshot: CoreSnapshot): Input {
+    this.#received.set(snapshot.mark.index, snapshot);
+    return { type: "installed", snapshot: snapshot.mark };
   }
 
   /** @param survivors - how many of the writes under way reach the disk all the same */
@@ -82,6 +129,7 @@ export class CoreNode {
     if (raft === undefined) throw new Error(`${this.name} is down`);
     const ready = raft.step(inputs);
     this.#tell(raft, ready);
+    for (const input of inputs) if (input.type === "compact") this.#onCompacted(raft, input.upTo);
     return ready;
   }
 
@@ -101,16 +149,44 @@ export class CoreNode {
     return { after, writeId: persist?.writeId, isVote: persist?.hardState?.votedFor !== undefined };
   }
 
+  #onInstalled(index: Index): void {
+    const snapshot = this.#received.get(index);
+    if (snapshot === undefined) throw new Error(`a snapshot of ${index} that nobody sent`);
+    this.#applied = index;
+    this.#state = snapshot.state;
+    this.#checker.onSnapshot(this.name, snapshot.mark, snapshot.state);
+  }
+
   #applyToDisk({ persist }: Write): void {
     if (persist === undefined) return;
-    if (persist.truncateFrom !== undefined) this.#entries.length = persist.truncateFrom - 1;
+    if (persist.snapshot !== undefined) {
+      this.#snapshot = this.#received.get(persist.snapshot.index);
+      this.#base = persist.snapshot;
+      this.#entries = [];
+    }
+    if (persist.truncateFrom !== undefined) this.#entries.length = persist.truncateFrom - this.#base.index - 1;
     this.#entries.push(...persist.entries);
     if (persist.hardState === undefined) return;
     this.#hardState = persist.hardState;
     this.#checker.onHardState(this.name, persist.hardState.term, persist.hardState.votedFor);
   }
 
+  get #diskLast(): Index {
+    return this.#entries[this.#entries.length - 1]?.index ?? this.#base.index;
+  }
+
+  /** Both are on the disk already: the snapshot is of what was applied, and nothing under way changes what it covers. */
+  #onCompacted(raft: Raft, upTo: Index): void {
+    const mark = raft.snapshot;
+    if (mark === undefined || mark.index !== this.#applied) return;
+    this.#snapshot = { mark, state: this.#state };
+    this.#entries = this.#entries.filter(({ index }) => index > raft.base.index);
+    this.#base = raft.base;
+    this.#checker.onCompact(this.name, upTo);
+  }
+
   #tell(raft: Raft, { persist, committed }: Ready): void {
+    if (persist?.snapshot !== undefined) this.#onInstalled(persist.snapshot.index);
     if (persist?.truncateFrom !== undefined) this.#checker.onTruncate(this.name, persist.truncateFrom);
     if (persist !== undefined) this.#checker.onAppend(this.name, persist.entries.map(factOf));
     if (raft.role === "leader" && raft.term !== this.#ledTerm) {
@@ -119,6 +195,8 @@ export class CoreNode {
     }
     for (const entry of committed) {
       const fact = factOf(entry);
+      this.#applied = entry.index;
+      this.#state = digestAfter(this.#state, fact);
       this.#checker.onCommit(this.name, raft.term, fact);
       this.#checker.onApply(this.name, fact);
     }

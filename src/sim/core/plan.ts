@@ -5,6 +5,12 @@ const MS = 1_000;
 /** One run's conditions, drawn from its seed, so that different runs find different faults ("swarm testing"). Rates are per thousand. */
 export interface CorePlan {
   readonly members: readonly string[];
+  /** How many of them are the first voters. */
+  readonly voters: number;
+  /** Between two compactions of one member, on average; 0: never. */
+  readonly compactIntervalUs: number;
+  /** Between two changes of the voters, on average; 0: never. */
+  readonly changeIntervalUs: number;
   readonly tickUs: number;
   readonly electionTicksMin: number;
   readonly heartbeatTicks: number;
@@ -45,10 +51,21 @@ const SHORT_REIGNS: Partial<CorePlan> = {
   repairUsMax: 600 * MS,
 };
 
-function drawMixedPlan(random: SeededRandom): CorePlan {
+function drawMembers(random: SeededRandom): Pick<CorePlan, "members" | "voters" | "changeIntervalUs"> {
   const names = ["ada", "bob", "cyd", "dan", "eve"];
+  const voters = random.pick([3, 3, 3, 4, 5]);
+  const changes = random.chance(1, 2);
   return {
-    members: names.slice(0, random.pick([3, 3, 3, 4, 5])),
+    members: changes ? names : names.slice(0, voters),
+    voters,
+    changeIntervalUs: changes ? random.pick([200, 600, 2_000]) * MS : 0,
+  };
+}
+
+function drawMixedPlan(random: SeededRandom): CorePlan {
+  return {
+    ...drawMembers(random),
+    compactIntervalUs: random.pick([0, 100, 400, 1_500]) * MS,
     tickUs: 10 * MS,
     electionTicksMin: 15,
     heartbeatTicks: 3,

@@ -3,6 +3,11 @@ import { AssertionError, SeededRandom } from "../../env/index.ts";
 import { InvariantViolation } from "./invariants.ts";
 import { CoreWorld } from "./world.ts";
 
+/** The last three are no faults, but what must happen for the rest to mean something. */
+export type CoreFaultName =
+  | ("loss" | "duplication" | "reorder" | "crash" | "pause" | "cut")
+  | ("compaction" | "install" | "change");
+
 /** How one core run ended. */
 export interface CoreRunResult {
   readonly seed: number;
@@ -15,7 +20,7 @@ export interface CoreRunResult {
   readonly events: number;
   readonly virtualMs: number;
   /** By effect: what was not felt by anyone does not count. */
-  readonly faults: Readonly<Record<"loss" | "duplication" | "reorder" | "crash" | "pause" | "cut", number>>;
+  readonly faults: Readonly<Record<CoreFaultName, number>>;
   readonly operations: { readonly ok: number; readonly notApplied: number; readonly unknown: number };
 }
 

@@ -1,5 +1,5 @@
 import { EventQueue, type SeededRandom, type VirtualEvent } from "../../env/index.ts";
-import type { Entry, Input, MemberId, Ready } from "../../raft/index.ts";
+import type { Entry, Input, LogPosition, MemberId, Ready } from "../../raft/index.ts";
 import { CoreClients } from "./clients.ts";
 import { CoreFaults } from "./faults.ts";
 import { RaftInvariants } from "./invariants.ts";
@@ -21,6 +21,9 @@ export class CoreWorld {
   readonly trace: (line: string) => void;
   nowUs = 0;
   events = 0;
+  compactions = 0;
+  /** Logs that a snapshot replaced. */
+  installs = 0;
   readonly #queue = new EventQueue<CoreEvent>();
   readonly #random: SeededRandom;
   readonly #clients: CoreClients;
@@ -46,7 +49,9 @@ export class CoreWorld {
 
   get faults() {
     const { loss, duplication, reorder, cut } = this.network.counts;
-    return { loss, duplication, reorder, ...this.#faults.counts, cut };
+    const { compactions: compaction, installs: install } = this;
+    const { changes: change } = this.#clients;
+    return { loss, duplication, reorder, ...this.#faults.counts, cut, compaction, install, change };
   }
 
   get isFaulty(): boolean {
@@ -87,6 +92,31 @@ export class CoreWorld {
     node.start(this.drawElectionTicks());
     this.trace(`start ${node.name} term=${node.raft?.term} last=${node.raft?.last.index}`);
     this.afterOn(node, this.#random.below(this.plan.tickUs), () => this.#tick(node));
+    if (this.plan.compactIntervalUs > 0) this.#compactSoon(node);
+  }
+
+  #compactSoon(node: CoreNode): void {
+    this.afterOn(node, this.#random.below(2 * this.plan.compactIntervalUs), () => {
+      const input = node.compact(this.#random.pick([0, 0, 1, 5]));
+      if (input !== undefined) {
+        this.compactions++;
+        this.step(node, [input]);
+        this.trace(`compact ${node.name} snapshot=${node.raft?.snapshot?.index} base=${node.raft?.base.index}`);
+      }
+      this.#compactSoon(node);
+    });
+  }
+
+  /** From anybody who has one that goes far enough, as it lies on the disk there; it comes when it comes, perhaps more than once. */
+  #fetchSnapshot(node: CoreNode, wanted: LogPosition): void {
+    const source = this.#random.pick(this.nodes);
+    const { snapshot } = source;
+    if (source.raft === undefined || snapshot === undefined || snapshot.mark.index < wanted.index) return;
+    this.afterOn(node, this.#random.below(2 * this.plan.delayUsMax), () => {
+      this.trace(`fetched ${node.name} from ${source.name} ${snapshot.mark.index} ${snapshot.state}`);
+      const { persist } = this.step(node, [node.receive(snapshot)]);
+      if (persist?.snapshot !== undefined) this.installs++;
+    });
   }
 
   /** A pause is over. */
@@ -104,6 +134,7 @@ export class CoreWorld {
     for (const line of describeReady(node.name, ready)) this.trace(line);
     for (const envelope of ready.send) this.network.send(envelope);
     if (node.beginWrite(ready)) this.#write(node);
+    if (ready.snapshotWanted !== undefined) this.#fetchSnapshot(node, ready.snapshotWanted);
     this.#clients.onReady(node, ready);
     if (!wasLeader && node.isLeader) {
       this.trace(`leader ${node.name} term=${node.raft?.term}`);
@@ -148,7 +179,8 @@ export class CoreWorld {
 
   #makeNodes(): CoreNode[] {
     const { members, electionTicksMin, heartbeatTicks, appendEntriesMax, inflightBytesMax } = this.plan;
-    const genesis: Entry = { index: 1, term: 1, kind: KIND_VOTERS, data: Buffer.from(members.join(",")) };
+    const first = members.slice(0, this.plan.voters);
+    const genesis: Entry = { index: 1, term: 1, kind: KIND_VOTERS, data: Buffer.from(first.join(",")) };
     const appendBytesMax = 100_000;
     const ticks = { electionTicksMin, heartbeatTicks };
     const options = { ...ticks, appendEntriesMax, appendBytesMax, inflightBytesMax, votersOf };
