@@ -100,6 +100,12 @@ export const LIMITS = {
   runBytesMax: 64 * KiB,
   /** One log entry: a batch, what shares the entry with it, and what the log adds. */
   entryDataBytesMax: 2 * MiB + 128 * KiB,
+  /** Open sessions of a group; beyond them those end whose owners were away longest. As many ended ones are remembered. */
+  sessionsMax: 10_000,
+  /** Sessions that one entry ends. */
+  sessionEndsMax: 1_024,
+  /** Results of commands whose callers gave up waiting, kept for `outcomeOf`. */
+  outcomesMax: 256,
   /** Commands of one member that are on their way. */
   windowEntriesMax: 4_096,
   windowBytesMax: 16 * MiB,

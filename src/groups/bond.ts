@@ -3,7 +3,7 @@ import type { PeerId } from "../identity/index.ts";
 import { hashBytes } from "../identity/index.ts";
 import type { Envelope, MemberId } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
-import { DecodeError, type Link, type LinkClose } from "../wire/index.ts";
+import type { Link, LinkClose } from "../wire/index.ts";
 import { type BondFrame, decodeFrame, encodeFrame } from "./frames.ts";
 import { type MemberStatus, memberId } from "./status.ts";
 
@@ -28,11 +28,12 @@ export class Bond {
   readonly link: Link;
   /** When it came to be, on our clock. */
   readonly sinceUs: number;
+  /** Of the session that the peer last opened over this bond. */
+  sessionKey: string | undefined;
   #status: MemberStatus;
   #member: MemberId;
   #bindings: Bindings | undefined;
   #isOpen = true;
-  #sessionKey: string | undefined;
 
   constructor(link: Link, status: MemberStatus, sinceUs: number) {
     this.peer = link.remoteId;
@@ -72,12 +73,6 @@ export class Bond {
         handlers.onClose(this, close);
       },
     });
-  }
-
-  /** A member has one session as long as it lives, and sessions stay in the log. @throws DecodeError for another */
-  checkSession(key: string): void {
-    this.#sessionKey ??= key;
-    if (key !== this.#sessionKey) throw new DecodeError("a second session over one bond");
   }
 
   /** False: the peer is slow. */

@@ -1,7 +1,11 @@
-import { badOption, type Env, LIMITS, type MosaikError, mosaikError } from "../env/index.ts";
+import { badOption, type Env, LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { Member } from "./member.ts";
+import { outcomeUnknown, resultUnavailable } from "./proposer-errors.ts";
+import { decodeReceipt, type ReceiptParts } from "./receipts.ts";
 import type { AppliedBatch } from "./replica.ts";
+import type { BatchFate } from "./sessions.ts";
 import type { Consistency, Deadline } from "./types.ts";
 
 /** The edge where promises begin: turns calls of a group's user into submissions and reads, and their outcomes into values and errors. */
@@ -10,9 +14,11 @@ export class Calls {
   readonly #member: Member;
   readonly #runtime: MachineRuntime;
   readonly #timeoutMs: number;
+  readonly #selfId: PeerId;
 
-  constructor(options: { env: Env; member: Member; runtime: MachineRuntime; timeoutMs: number }) {
+  constructor(options: { env: Env; member: Member; runtime: MachineRuntime; timeoutMs: number; selfId: PeerId }) {
     this.#env = options.env;
+    this.#selfId = options.selfId;
     this.#member = options.member;
     this.#runtime = options.runtime;
     this.#timeoutMs = options.timeoutMs;
@@ -48,6 +54,40 @@ export class Calls {
     const replica = this.#member.life?.replica;
     if (replica === undefined) throw this.#offline("this member has no state yet");
     return { position: replica.position, result: replica.query(query) };
+  }
+
+  /** Waits until it is final: undefined says that it never was and never will be applied. */
+  async outcomeOf(receipt: Receipt, options: Deadline): Promise<{ position: number; result: unknown } | undefined> {
+    const parts = decodeReceipt(receipt);
+    options.signal?.throwIfAborted();
+    this.#assertAlive();
+    const fate = await this.#until(
+      () => this.#fateOf(receipt, parts),
+      options,
+      () => outcomeUnknown(receipt, []),
+    );
+    if ("outcomes" in fate) {
+      const results = resultsOf(fate);
+      return { position: fate.position, result: parts.count === 1 ? results[0] : results };
+    }
+    if (fate.type === "never") return undefined;
+    if (fate.type === "forgotten") throw outcomeUnknown(receipt, []);
+    if (fate.position === undefined) throw resultUnavailable(this.#member.position);
+    if (fate.isRejected) throw rejectedThen(fate.position, parts.count);
+    return { position: fate.position, result: undefined };
+  }
+
+  /** Undefined as long as it may still come either way. */
+  #fateOf(receipt: Receipt, { key, session, number }: ReceiptParts): AppliedBatch | Final | undefined {
+    const { proposer, life } = this.#member;
+    const own = proposer.outcomeOf(receipt);
+    if (own !== undefined || life === undefined || life.replica.index < session) return own;
+    const fate = life.replica.sessions.fateOf(session, key, number);
+    if (fate.type !== "pending") return fate;
+    // Of a former life of this peer: it ends when we open a session of our own.
+    const isOurs = life.replica.sessions.ownerOf(session) === this.#selfId;
+    if (isOurs && proposer.session !== session) proposer.wantSession();
+    return undefined;
   }
 
   #submit(values: readonly unknown[], options: Deadline): Promise<AppliedBatch> {
@@ -115,16 +155,21 @@ export class Calls {
     });
   }
 
-  async #reached(position: number, { signal, timeoutMs }: Deadline): Promise<void> {
+  async #reached(position: number, options: Deadline): Promise<void> {
     if (!Number.isSafeInteger(position) || position < 0) throw badOption("consistency", "needs a position from 0 on");
     if (this.#member.position >= position) return;
+    const isThere = (): true | undefined => (this.#member.position >= position ? true : undefined);
+    await this.#until(isThere, options, () =>
+      this.#offline(`position ${position} was not reached before the deadline`),
+    );
+  }
+
+  async #until<T>(probe: () => T | undefined, { signal, timeoutMs }: Deadline, late: () => MosaikError): Promise<T> {
     const deadline = new AbortController();
     const either = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
-    const timer = this.#env.after(this.#timeoutOf(timeoutMs), () => {
-      deadline.abort(this.#offline(`position ${position} was not reached before the deadline`));
-    });
+    const timer = this.#env.after(this.#timeoutOf(timeoutMs), () => deadline.abort(late()));
     try {
-      await this.#member.conditions.until(() => (this.#member.position >= position ? true : undefined), either);
+      return await this.#member.conditions.until(probe, either);
     } finally {
       timer.cancel();
     }
@@ -150,6 +195,17 @@ export class Calls {
       hidden: { rejected: [] },
     });
   }
+}
+
+type Final = Exclude<BatchFate, { readonly type: "pending" }>;
+
+/** The reason is known to those alone who applied it for its caller. */
+function rejectedThen(position: number, count: number): MosaikError {
+  return mosaikError("command-rejected", `the machine rejected the command at position ${position}`, {
+    outcome: count === 1 ? "not-applied" : "applied",
+    details: { reason: "unknown" },
+    hidden: { data: undefined },
+  });
 }
 
 /** @throws `bad-option` */

@@ -28,6 +28,8 @@ export interface Timing {
   readonly promoteAfterMs: number;
   /** A voter is silent so long before a spare takes its place. */
   readonly removeDeadAfterMs: number;
+  /** The owner of a session is away so long before it ends. */
+  readonly sessionTtlMs: number;
 }
 
 /** A proposal: an entry before it has a place. */

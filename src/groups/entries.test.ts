@@ -6,6 +6,7 @@ import {
   arbitraryIncarnation,
   arbitraryMember,
   arbitraryNumber,
+  arbitraryPeer,
   arbitrarySessionKey,
   arbitraryTimeMs,
   decodesOrRefuses,
@@ -21,6 +22,7 @@ import {
   decodeGenesis,
   decodeRun,
   decodeSession,
+  decodeSessionEnd,
   ENTRY_COMMANDS,
   ENTRY_CONFIGURATION,
   ENTRY_GENESIS,
@@ -31,6 +33,7 @@ import {
   encodeOpen,
   encodeRun,
   encodeSession,
+  encodeSessionEnd,
   isKnownKind,
   votersOf,
 } from "./entries.ts";
@@ -56,12 +59,39 @@ describe("entries", () => {
   it("come back as they were", () => {
     fc.assert(fc.property(genesis, (value) => deepEqual(decodeGenesis(encodeGenesis(value)), value)));
     fc.assert(fc.property(run, (value) => deepEqual(decodeRun(encodeRun(value)), value)));
-    fc.assert(fc.property(arbitrarySessionKey, (key) => equal(decodeSession(encodeSession(key)), key)));
+    fc.assert(
+      fc.property(arbitrarySessionKey, arbitraryPeer, (key, owner) =>
+        deepEqual(decodeSession(encodeSession(key, owner)), { key, owner }),
+      ),
+    );
+  });
+
+  it("the end of sessions names each once, in order, and one at least", () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(
+          arbitraryNumber.filter((index) => index > 0),
+          { minLength: 1 },
+        ),
+        (list) => {
+          const sessions = list.sort((a, b) => a - b);
+          deepEqual(decodeSessionEnd(encodeSessionEnd(sessions)), sessions);
+        },
+      ),
+    );
+    for (const wrong of [[], [0], [2, 1], [1, 1]]) throws(() => decodeSessionEnd(encodeSessionEnd(wrong)), DecodeError);
+    const most = Array.from({ length: LIMITS.sessionEndsMax }, (_, i) => i + 1);
+    equal(decodeSessionEnd(encodeSessionEnd(most)).length, most.length);
+    throws(() => decodeSessionEnd(encodeSessionEnd([...most, most.length + 1])), DecodeError);
   });
 
   it("random and damaged bytes give a value or a DecodeError", () => {
-    const decoders = [decodeGenesis, decodeSession, decodeRun];
-    const valid = fc.oneof(genesis.map(encodeGenesis), run.map(encodeRun), arbitrarySessionKey.map(encodeSession));
+    const decoders = [decodeGenesis, decodeSession, decodeSessionEnd, decodeRun];
+    const valid = fc.oneof(
+      genesis.map(encodeGenesis),
+      run.map(encodeRun),
+      arbitrarySessionKey.map((key) => encodeSession(key, peer("ada"))),
+    );
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 400 }), mutationsOf(valid)), (bytes) => {
         for (const decode of decoders) decodesOrRefuses(() => decode(bytes));
@@ -100,7 +130,7 @@ describe("entries", () => {
   });
 
   it("of another format, or with bytes after the end, are refused", () => {
-    for (const bytes of [encodeSession("00".repeat(16)), encodeOpen()]) {
+    for (const bytes of [encodeSession("00".repeat(16), peer("ada")), encodeOpen()]) {
       throws(() => decodeSession(Uint8Array.of(2, ...bytes.subarray(1))), DecodeError);
       throws(() => decodeSession(Uint8Array.of(...bytes, 0)), DecodeError);
     }
@@ -115,6 +145,6 @@ describe("entries", () => {
     }
     const more = [...voters, memberId(peer("bob"), store("bob"))];
     deepEqual(votersOf({ index: 2, term: 1, kind: ENTRY_CONFIGURATION, data: encodeConfiguration(more) }), more);
-    deepEqual([0, 1, 2, 3, 4, 5, 6, 255].map(isKnownKind), [true, true, true, true, true, true, false, false]);
+    deepEqual([0, 1, 2, 3, 4, 5, 6, 7, 255].map(isKnownKind), [true, true, true, true, true, true, true, false, false]);
   });
 });

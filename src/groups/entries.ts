@@ -1,6 +1,6 @@
 import { LIMITS } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
-import type { Entry, MemberId } from "../raft/index.ts";
+import type { Entry, Index, MemberId } from "../raft/index.ts";
 import type { IncarnationId, StoreId } from "../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
 import { memberId, peerOf, storeOf } from "./status.ts";
@@ -12,6 +12,7 @@ export const ENTRY_OPEN = 2;
 export const ENTRY_SESSION = 3;
 export const ENTRY_COMMANDS = 4;
 export const ENTRY_CONFIGURATION = 5;
+export const ENTRY_SESSION_END = 6;
 
 const FORMAT = 1;
 const SESSION_KEY_BYTES = 16;
@@ -108,16 +109,38 @@ export function encodeOpen(): Uint8Array {
 }
 
 /** @param key - 32 hex digits */
-export function encodeSession(key: string): Uint8Array {
-  return writer.u8(FORMAT).fixed(Buffer.from(key, "hex")).finish();
+export function encodeSession(key: string, owner: PeerId): Uint8Array {
+  return writer.u8(FORMAT).fixed(Buffer.from(key, "hex")).id(owner).finish();
 }
 
 /** @throws DecodeError */
-export function decodeSession(bytes: Uint8Array): string {
+export function decodeSession(bytes: Uint8Array): { readonly key: string; readonly owner: PeerId } {
   const reader = open(bytes);
   const key = Buffer.from(reader.fixed(SESSION_KEY_BYTES)).toString("hex");
+  const owner = reader.id() as PeerId;
   reader.end();
-  return key;
+  return { key, owner };
+}
+
+/** @param sessions - ascending, 1 to `LIMITS.sessionEndsMax` */
+export function encodeSessionEnd(sessions: readonly Index[]): Uint8Array {
+  writer.u8(FORMAT).varint(sessions.length);
+  for (const session of sessions) writer.varint(session);
+  return writer.finish();
+}
+
+/** @throws DecodeError */
+export function decodeSessionEnd(bytes: Uint8Array): readonly Index[] {
+  const reader = open(bytes);
+  const sessions: Index[] = [];
+  for (let count = reader.count(LIMITS.sessionEndsMax); count > 0; count--) {
+    const session = reader.varint();
+    if (session <= (sessions.at(-1) ?? 0)) throw new DecodeError("sessions out of order");
+    sessions.push(session);
+  }
+  if (sessions.length === 0) throw new DecodeError("the end of no session");
+  reader.end();
+  return sessions;
 }
 
 export function encodeRun(run: CommandRun): Uint8Array {
@@ -160,7 +183,7 @@ export function readBatch(reader: ByteReader, commandsMax: number = LIMITS.batch
 
 /** True for a kind that this version knows. */
 export function isKnownKind(kind: number): boolean {
-  return kind >= 0 && kind <= ENTRY_CONFIGURATION;
+  return kind >= 0 && kind <= ENTRY_SESSION_END;
 }
 
 function writeVoters(voters: readonly MemberId[]): void {

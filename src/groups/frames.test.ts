@@ -80,7 +80,7 @@ const frame: fc.Arbitrary<BondFrame> = fc.oneof(
     binding: fc.uint8Array({ minLength: 8, maxLength: 8 }),
     messages: fc.array(arbitraryMessage, { maxLength: 5 }),
   }),
-  record({ type: fc.constant("open-session" as const), key: arbitrarySessionKey }),
+  record({ type: fc.constantFrom("open-session" as const, "close-session" as const), key: arbitrarySessionKey }),
   record({
     type: fc.constant("commands" as const),
     session: arbitraryNumber,

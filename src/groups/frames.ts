@@ -22,6 +22,7 @@ export const FRAME = {
   dissolve: 26,
   released: 27,
   transfer: 28,
+  closeSession: 29,
 } as const;
 
 /** Commands in one frame: each costs much more than its bytes once it is decoded. Room for the largest batch, and as much before it. */
@@ -55,6 +56,8 @@ export type BondFrame =
   /** `binding` names sender, receiver and incarnation. */
   | { readonly type: "raft"; readonly binding: Uint8Array; readonly messages: readonly Message[] }
   | { readonly type: "open-session"; readonly key: string }
+  /** The member closes: what it sent before is all. */
+  | { readonly type: "close-session"; readonly key: string }
   | { readonly type: "commands"; readonly session: Index; readonly batches: readonly NumberedBatch[] }
   /** Resend from `expected` on; 0: the session is unknown. */
   | { readonly type: "commands-refused"; readonly session: Index; readonly expected: number }
@@ -120,6 +123,9 @@ export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly
     case "open-session":
       writer.fixed(Buffer.from(frame.key, "hex"));
       return finish(FRAME.openSession);
+    case "close-session":
+      writer.fixed(Buffer.from(frame.key, "hex"));
+      return finish(FRAME.closeSession);
     case "commands":
       writer.varint(frame.session).varint(frame.batches.length);
       for (const { number, commands } of frame.batches) {
@@ -179,6 +185,8 @@ function decodeBody(kind: number, reader: ByteReader): BondFrame | undefined {
       return readRaft(reader);
     case FRAME.openSession:
       return { type: "open-session", key: Buffer.from(reader.fixed(16)).toString("hex") };
+    case FRAME.closeSession:
+      return { type: "close-session", key: Buffer.from(reader.fixed(16)).toString("hex") };
     case FRAME.commands:
       return readCommands(reader);
     case FRAME.commandsRefused:

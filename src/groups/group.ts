@@ -1,4 +1,4 @@
-import { type GroupState, type MosaikError, mosaikError, type Subscription } from "../env/index.ts";
+import { type GroupState, type MosaikError, mosaikError, type Receipt, type Subscription } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import { Calls } from "./calls.ts";
 import type {
@@ -37,7 +37,8 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     this.#selfId = options.selfId;
     this.id = options.groupId;
     this.name = options.name;
-    this.#calls = new Calls({ env: options.env, member: driver, runtime: options.runtime, timeoutMs });
+    const { env, runtime, selfId } = options;
+    this.#calls = new Calls({ env, member: driver, runtime, timeoutMs, selfId });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -115,6 +116,11 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     this.#assertOpen();
     const answer = await this.#calls.query(query, options.consistency ?? "strong", options);
     return answer as Positioned<QueryResult<M, X>>;
+  }
+
+  async outcomeOf(receipt: Receipt, options: Deadline = {}): Promise<Positioned<unknown> | undefined> {
+    this.#assertOpen();
+    return this.#calls.outcomeOf(receipt, options);
   }
 
   watch({ signal }: Wait = {}): Subscription<Applied<M> | Reset> {

@@ -204,12 +204,17 @@ function timingOf(options: RoleOptions & OpenOptions): Timing {
   if (!(removeDeadAfterMs >= electionTimeoutMs && removeDeadAfterMs <= 86_400_000)) {
     throw badOption("tuning.removeDeadAfterMs", "must be from the election timeout to 86,400,000");
   }
+  const sessionTtlMs = options.tuning?.sessionTtlMs ?? 600_000;
+  if (!(sessionTtlMs >= electionTimeoutMs && sessionTtlMs <= 604_800_000)) {
+    throw badOption("tuning.sessionTtlMs", "must be from the election timeout to 604,800,000");
+  }
   return {
     heartbeatIntervalMs,
     electionTimeoutMs,
     electionFactor: factorOf(options),
     promoteAfterMs,
     removeDeadAfterMs,
+    sessionTtlMs,
   };
 }
 

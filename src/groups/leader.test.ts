@@ -1,15 +1,26 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, throws } from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { incarnation, peer, store } from "../../test/groups/kit.ts";
 import { LIMITS } from "../env/index.ts";
 import { hash } from "../identity/index.ts";
 import type { Entry } from "../raft/index.ts";
-import { decodeRun, ENTRY_COMMANDS, ENTRY_GENESIS, ENTRY_OPEN, ENTRY_SESSION, encodeGenesis } from "./entries.ts";
+import { DecodeError } from "../wire/index.ts";
+import {
+  decodeRun,
+  decodeSessionEnd,
+  ENTRY_COMMANDS,
+  ENTRY_GENESIS,
+  ENTRY_OPEN,
+  ENTRY_SESSION,
+  ENTRY_SESSION_END,
+  encodeGenesis,
+} from "./entries.ts";
 import type { NumberedBatch } from "./frames.ts";
 import { LeaderTerm } from "./leader.ts";
 import { defineMachine, runtimeOf } from "./machine/index.ts";
 import { Replica } from "./replica.ts";
+import { SessionKeeper } from "./session-keeper.ts";
 import { memberId } from "./status.ts";
 
 const Sum = defineMachine("sum", {
@@ -24,6 +35,7 @@ const Sum = defineMachine("sum", {
 });
 const runtime = runtimeOf(Sum);
 
+const OWNER = peer("ada");
 const key = (name: string): string => Buffer.from(name.padEnd(16)).toString("hex");
 const batch = (number: number, by = 1): NumberedBatch => ({ number, commands: [runtime.encodeCommand({ add: by })] });
 const batches = (...numbers: readonly number[]): NumberedBatch[] => numbers.map((number) => batch(number));
@@ -36,7 +48,7 @@ class Bench {
     runtime,
     groupId: hash("group"),
     networkId: hash("network"),
-    events: { onBatch: () => {}, onSession: () => {}, onFailure: () => {} },
+    events: { onBatch: () => {}, onSession: () => {}, onSessionEnd: () => {}, onFailure: () => {} },
   });
   term = 1;
 
@@ -81,7 +93,7 @@ class Bench {
 
   /** A leader that serves, with a session open at the index that is returned. */
   session(leader: LeaderTerm, name: string): number {
-    leader.openSession(key(name));
+    leader.openSession(key(name), OWNER);
     const [entry] = this.take(leader);
     equal(entry?.kind, ENTRY_SESSION);
     return entry?.index ?? 0;
@@ -166,8 +178,8 @@ describe("a leader opens its incarnation", () => {
   it("nothing is appended before it serves", () => {
     const bench = new Bench();
     const leader = bench.elect();
-    leader.openSession(key("ada"));
-    equal(leader.takeBatches(3, batches(1)), 0, "a session that is not in the log is unknown");
+    leader.openSession(key("ada"), OWNER);
+    equal(leader.takeBatches(3, OWNER, batches(1)), 0, "a session that is not in the log is unknown");
     leader.wantOpen();
     deepEqual(
       bench.take(leader).map(({ kind }) => kind),
@@ -178,11 +190,90 @@ describe("a leader opens its incarnation", () => {
   it("a member cannot fill its memory with openings, before it serves or after", () => {
     const bench = new Bench();
     const leader = bench.elect();
-    for (let i = 0; i < 10; i++) leader.openSession(key(`early ${i}`));
+    for (let i = 0; i < 10; i++) leader.openSession(key(`early ${i}`), OWNER);
     bench.serve(leader);
     deepEqual(bench.take(leader), [], "who asked before must ask again");
-    for (let i = 0; i < LIMITS.leaderRequestsMax + 10; i++) leader.openSession(i.toString(16).padStart(32, "0"));
-    equal(bench.take(leader).length, LIMITS.leaderRequestsMax);
+    for (let i = 0; i < LIMITS.sessionsMax + 10; i++) leader.openSession(i.toString(16).padStart(32, "0"), OWNER);
+    equal(bench.take(leader).length, LIMITS.sessionsMax);
+  });
+});
+
+describe("a leader ends sessions", () => {
+  it("with an entry, after what it took before, and takes nothing more of them", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const [ada, bob] = [bench.session(leader, "ada"), bench.session(leader, "bob")];
+    equal(leader.takeBatches(ada, OWNER, batches(1, 2)), undefined);
+    leader.endSessions([bob, ada, 999]);
+    equal(leader.takeBatches(ada, OWNER, batches(3)), 0, "its end is on its way");
+    leader.openSession(key("ada again"), OWNER);
+    const entries = bench.take(leader);
+    deepEqual(
+      entries.map(({ kind }) => kind),
+      [ENTRY_COMMANDS, ENTRY_SESSION_END, ENTRY_SESSION],
+    );
+    deepEqual(decodeSessionEnd(entries[1]?.data as Uint8Array), [ada, bob]);
+    equal(leader.takeBatches(ada, OWNER, batches(3)), 0);
+    leader.endSessions([ada]);
+    deepEqual(bench.take(leader), [], "once");
+    bench.apply();
+    deepEqual([...bench.replica.sessions.ended.keys()], [ada, bob]);
+    equal(bench.replica.position, 2);
+    // Whoever leads next finds the end in its log.
+    equal(bench.elect().takeBatches(ada, OWNER, batches(3)), 0);
+  });
+
+  it("its owner may close its own, and nobody else's", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const ada = bench.session(leader, "ada");
+    leader.closeSession(key("ada"), peer("bob"));
+    leader.closeSession(key("bob"), OWNER);
+    deepEqual(bench.take(leader), []);
+    throws(() => leader.takeBatches(ada, peer("bob"), batches(1)), DecodeError);
+    leader.closeSession(key("ada"), OWNER);
+    deepEqual(
+      bench.take(leader).map(({ kind }) => kind),
+      [ENTRY_SESSION_END],
+    );
+  });
+
+  it("ten thousand and one: the one whose owner is away longest makes room, and none if all are in sight", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const hex = (i: number): string => i.toString(16).padStart(32, "0");
+    for (let i = 0; i < LIMITS.sessionsMax; i++) leader.openSession(hex(i), peer(`owner ${i}`));
+    const [first] = bench.take(leader);
+    bench.apply();
+    equal(bench.replica.sessions.size, LIMITS.sessionsMax);
+
+    const keeper = new SessionKeeper({ ttlTicks: 100, lookTicks: 1 });
+    const seen = new Set<string>();
+    const view = { open: bench.replica.sessions.open, isInSight: (owner: string) => seen.has(owner) };
+    for (const { owner } of view.open.values()) seen.add(owner);
+    const open = (name: string): void =>
+      leader.openSession(key(name), peer(name), (isEnding) => keeper.oldest(view, isEnding));
+    open("all in sight");
+    deepEqual(bench.take(leader), []);
+
+    // Two go away, one after the other; the third is there all the time.
+    const [, , second, third] = [...view.open.keys()] as [number, number, number, number];
+    seen.delete(view.open.get(third)?.owner as string);
+    deepEqual(keeper.tick(view), []);
+    seen.delete(view.open.get(second)?.owner as string);
+    deepEqual(keeper.tick(view), []);
+    open("one more");
+    open("and another");
+    open("a third finds no room");
+    const entries = bench.take(leader);
+    deepEqual(decodeSessionEnd(entries[0]?.data as Uint8Array), [second, third]);
+    equal(entries.length, 3);
+    bench.apply();
+    equal(bench.replica.sessions.size, LIMITS.sessionsMax);
+    equal(bench.replica.sessions.open.has(first?.index as number), true);
   });
 });
 
@@ -192,12 +283,12 @@ describe("a leader appends batches", () => {
     const leader = bench.elect();
     bench.serve(leader);
     const session = bench.session(leader, "ada");
-    equal(leader.takeBatches(session, batches(1, 2)), undefined);
-    equal(leader.takeBatches(session, batches(4)), 3, "3 is missing");
-    equal(leader.takeBatches(session, batches(1, 2, 3)), undefined, "what is queued is not queued again");
+    equal(leader.takeBatches(session, OWNER, batches(1, 2)), undefined);
+    equal(leader.takeBatches(session, OWNER, batches(4)), 3, "3 is missing");
+    equal(leader.takeBatches(session, OWNER, batches(1, 2, 3)), undefined, "what is queued is not queued again");
     bench.take(leader);
-    equal(leader.takeBatches(session, batches(2, 3, 4, 5)), undefined);
-    equal(leader.takeBatches(session, batches(6, 8)), 7);
+    equal(leader.takeBatches(session, OWNER, batches(2, 3, 4, 5)), undefined);
+    equal(leader.takeBatches(session, OWNER, batches(6, 8)), 7);
     bench.take(leader);
     deepEqual(bench.numbers(session), [1, 2, 3, 4, 5, 6]);
   });
@@ -207,11 +298,11 @@ describe("a leader appends batches", () => {
     const leader = bench.elect();
     bench.serve(leader);
     const [ada, bob] = [bench.session(leader, "ada"), bench.session(leader, "bob")];
-    equal(leader.takeBatches(ada, batches(1)), undefined);
-    equal(leader.takeBatches(bob, batches(2)), 1);
-    equal(leader.takeBatches(bob, batches(1)), undefined);
-    equal(leader.takeBatches(ada, batches(2)), undefined);
-    equal(leader.takeBatches(999, batches(1)), 0);
+    equal(leader.takeBatches(ada, OWNER, batches(1)), undefined);
+    equal(leader.takeBatches(bob, OWNER, batches(2)), 1);
+    equal(leader.takeBatches(bob, OWNER, batches(1)), undefined);
+    equal(leader.takeBatches(ada, OWNER, batches(2)), undefined);
+    equal(leader.takeBatches(999, OWNER, batches(1)), 0);
     bench.take(leader);
     deepEqual([bench.numbers(ada), bench.numbers(bob)], [[1, 2], [1]]);
   });
@@ -221,9 +312,9 @@ describe("a leader appends batches", () => {
     const leader = bench.elect();
     bench.serve(leader);
     const [ada, bob] = [bench.session(leader, "ada"), bench.session(leader, "bob")];
-    leader.takeBatches(ada, batches(1, 2));
-    leader.takeBatches(bob, batches(1));
-    leader.takeBatches(ada, batches(3));
+    leader.takeBatches(ada, OWNER, batches(1, 2));
+    leader.takeBatches(bob, OWNER, batches(1));
+    leader.takeBatches(ada, OWNER, batches(3));
     deepEqual(
       bench.take(leader).map(({ data }) => {
         const { session, number, batches: of } = decodeRun(data);
@@ -235,9 +326,9 @@ describe("a leader appends batches", () => {
       ],
     );
     const heavy = (number: number): NumberedBatch => ({ number, commands: [new Uint8Array(LIMITS.runBytesMax / 2)] });
-    leader.takeBatches(ada, [heavy(4), heavy(5), batch(6)]);
+    leader.takeBatches(ada, OWNER, [heavy(4), heavy(5), batch(6)]);
     const many = Array.from({ length: LIMITS.runBatchesMax + 1 }, (_, i) => batch(i + 2));
-    leader.takeBatches(bob, many);
+    leader.takeBatches(bob, OWNER, many);
     deepEqual(
       bench.take(leader).map(({ data }) => [decodeRun(data).number, decodeRun(data).batches.length]),
       [
@@ -256,12 +347,12 @@ describe("a leader appends batches", () => {
     bench.serve(leader);
     const session = bench.session(leader, "ada");
     bench.apply();
-    leader.takeBatches(session, batches(1, 2, 3));
+    leader.takeBatches(session, OWNER, batches(1, 2, 3));
     bench.take(leader);
     const next = bench.elect();
     bench.serve(next);
-    equal(next.takeBatches(session, batches(5)), 4);
-    equal(next.takeBatches(session, batches(3, 4)), undefined);
+    equal(next.takeBatches(session, OWNER, batches(5)), 4);
+    equal(next.takeBatches(session, OWNER, batches(3, 4)), undefined);
     bench.take(next);
     deepEqual(bench.numbers(session), [1, 2, 3, 4]);
   });
@@ -270,15 +361,15 @@ describe("a leader appends batches", () => {
     const bench = new Bench();
     const leader = bench.elect();
     bench.serve(leader);
-    leader.openSession(key("ada"));
-    leader.openSession(key("ada"));
+    leader.openSession(key("ada"), OWNER);
+    leader.openSession(key("ada"), OWNER);
     equal(bench.take(leader).length, 1);
-    leader.openSession(key("ada"));
+    leader.openSession(key("ada"), OWNER);
     equal(bench.take(leader).length, 0);
     bench.apply();
     const next = bench.elect();
     bench.serve(next);
-    next.openSession(key("ada"));
+    next.openSession(key("ada"), OWNER);
     equal(bench.take(next).length, 0, "the next leader knows it too");
   });
 
@@ -288,9 +379,9 @@ describe("a leader appends batches", () => {
     bench.serve(leader);
     const session = bench.session(leader, "ada");
     const many = Array.from({ length: LIMITS.leaderRequestsMax + 5 }, (_, i) => batch(i + 1));
-    equal(leader.takeBatches(session, many), LIMITS.leaderRequestsMax + 1);
+    equal(leader.takeBatches(session, OWNER, many), LIMITS.leaderRequestsMax + 1);
     bench.take(leader);
-    equal(leader.takeBatches(session, many), undefined);
+    equal(leader.takeBatches(session, OWNER, many), undefined);
   });
 
   it("goes on where the last leader stopped: no gap and no number twice, whatever its owner sends again", () => {
@@ -314,7 +405,7 @@ describe("a leader appends batches", () => {
             leader = bench.elect();
             bench.serve(leader);
           }
-          leader.takeBatches(session, batches(...Array.from({ length: count }, (_, i) => from + i)));
+          leader.takeBatches(session, OWNER, batches(...Array.from({ length: count }, (_, i) => from + i)));
           if (take) bench.take(leader);
         }
         const numbers = bench.numbers(session);
@@ -336,7 +427,7 @@ describe("the group's clock", () => {
     bench.serve(leader);
     const session = bench.session(leader, "ada");
     const add = (number: number): void => {
-      leader.takeBatches(session, batches(number));
+      leader.takeBatches(session, OWNER, batches(number));
       bench.take(leader);
     };
     bench.nowUs += 500_000;

@@ -1,6 +1,8 @@
 import { LIMITS } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
 import type { Entry, Index, MemberId, Term } from "../raft/index.ts";
 import { DecodeError } from "../wire/index.ts";
+import { AppendedSessions } from "./appended-sessions.ts";
 import type { Draft } from "./driver.ts";
 import {
   type CommandBatch,
@@ -11,15 +13,20 @@ import {
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
+  ENTRY_SESSION_END,
   encodeConfiguration,
   encodeOpen,
   encodeRun,
   encodeSession,
+  encodeSessionEnd,
 } from "./entries.ts";
 import type { NumberedBatch } from "./frames.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { Replica } from "./replica.ts";
-import { AppendedSessions } from "./sessions.ts";
+import type { SessionIndex } from "./sessions.ts";
+
+/** The session that has to make room for another, if there is one: none that is at its end already. */
+export type OldestSession = (isEnding: (session: SessionIndex) => boolean) => SessionIndex | undefined;
 
 /**
  * One term of leadership: turns requests into entries.
@@ -33,8 +40,10 @@ export class LeaderTerm {
   readonly #nowUs: () => number;
   readonly #electedUs: number;
   readonly #baseTimeMs: number;
-  /** Keys of the sessions to open. */
-  #openings: string[] = [];
+  /** Sessions to open: key and owner. */
+  readonly #openings = new Map<string, PeerId>();
+  /** Sessions to end. */
+  readonly #endings = new Set<SessionIndex>();
   /** What waits for the next step, by session; the numbers of each in a row. */
   #queued = new Map<Index, NumberedBatch[]>();
   #count = 0;
@@ -72,17 +81,43 @@ export class LeaderTerm {
     if (this.#change !== undefined) return true;
     if (this.#wantsOpen && this.#openAt === undefined) return true;
     if (this.#wantsEstablished && this.#establishedAt === undefined) return true;
-    return this.#isServing && this.#count > 0;
+    return this.#isServing && (this.#count > 0 || this.#endings.size > 0);
   }
   get isOpening(): boolean {
     return this.#openAt !== undefined;
   }
 
-  /** Ignored while it does not serve, or is full: whoever asks asks again. */
-  openSession(key: string): void {
-    if (!this.#isServing || this.#isFull) return;
-    this.#openings.push(key);
+  /**
+   * Ignored while it does not serve, or is full: whoever asks asks again.
+   *
+   * @param oldest - the session that must end first, if there is no room for another; undefined: none can
+   */
+  openSession(key: string, owner: PeerId, oldest: OldestSession = () => undefined): void {
+    if (!this.#isServing || this.#isFull || this.#openings.has(key)) return;
+    if (this.#sessions.size + this.#openings.size - this.#endings.size >= LIMITS.sessionsMax) {
+      const session = oldest((ended) => this.#endings.has(ended) || this.#sessions.lastOf(ended) === undefined);
+      if (session === undefined) return;
+      this.#endings.add(session);
+    }
+    this.#openings.set(key, owner);
     this.#count++;
+  }
+
+  /** Is there a session of this key, now or with the next step? */
+  hasSession(key: string): boolean {
+    return this.#openings.has(key) || this.#sessions.indexOf(key) !== undefined;
+  }
+
+  /** Its owner closes it: what came before is appended first. Ignored if it is not the owner's. */
+  closeSession(key: string, owner: PeerId): void {
+    const session = this.#sessions.indexOf(key);
+    if (this.#isServing && session !== undefined && this.#sessions.ownerOf(session) === owner)
+      this.#endings.add(session);
+  }
+
+  /** Ends them with the next step. */
+  endSessions(sessions: readonly SessionIndex[]): void {
+    if (this.#isServing) for (const session of sessions) this.#endings.add(session);
   }
 
   /** Opens the incarnation with the next step, if it is not open. Nothing is promised before, so nothing is taken. */
@@ -91,11 +126,14 @@ export class LeaderTerm {
   }
 
   /**
-   * Takes what fits. The number that is expected next, if something before it is missing (0: the session is unknown here).
+   * Takes what fits. The number that is expected next, if something before it is missing (0: the session is unknown here, or at its end).
+   *
+   * @throws DecodeError if the session is another's
    */
-  takeBatches(session: Index, batches: readonly NumberedBatch[]): number | undefined {
+  takeBatches(session: SessionIndex, owner: PeerId, batches: readonly NumberedBatch[]): number | undefined {
     const last = this.#sessions.lastOf(session);
-    if (last === undefined) return 0;
+    if (last === undefined || this.#endings.has(session)) return 0;
+    if (this.#sessions.ownerOf(session) !== owner) throw new DecodeError("commands in a session of somebody else");
     let queue = this.#queued.get(session);
     let expected = (queue?.at(-1)?.number ?? last) + 1;
     for (const batch of batches) {
@@ -150,22 +188,42 @@ export class LeaderTerm {
       drafts.push({ kind: ENTRY_CONFIGURATION, data: encodeConfiguration(this.#change) });
       this.#change = undefined;
     }
-    if (!this.#isServing || this.#count === 0) return drafts;
-    for (const key of this.#openings) {
-      if (this.#sessions.indexOf(key) !== undefined) continue;
-      this.#sessions.openedAt(key, firstIndex + drafts.length);
-      drafts.push({ kind: ENTRY_SESSION, data: encodeSession(key) });
+    if (!this.#isServing) return drafts;
+    if (this.#count > 0) {
+      for (const [session, batches] of this.#queued) this.#draftRuns(session, batches, drafts);
+      this.#queued = new Map();
+      this.#count = 0;
+      this.#bytes = 0;
     }
-    for (const [session, batches] of this.#queued) this.#draftRuns(session, batches, drafts);
-    this.#openings = [];
-    this.#queued = new Map();
-    this.#count = 0;
-    this.#bytes = 0;
+    // After the last commands of those that end, and before the first of those that take their places.
+    this.#draftEndings(drafts);
+    this.#draftOpenings(firstIndex, drafts);
     return drafts;
   }
 
   get #isFull(): boolean {
     return this.#count >= LIMITS.leaderRequestsMax || this.#bytes >= LIMITS.leaderRequestBytesMax;
+  }
+
+  #draftEndings(drafts: Draft[]): void {
+    if (this.#endings.size === 0) return;
+    const sessions = [...this.#endings].filter((session) => this.#sessions.lastOf(session) !== undefined);
+    sessions.sort((a, b) => a - b);
+    for (let at = 0; at < sessions.length; at += LIMITS.sessionEndsMax) {
+      const some = sessions.slice(at, at + LIMITS.sessionEndsMax);
+      drafts.push({ kind: ENTRY_SESSION_END, data: encodeSessionEnd(some) });
+    }
+    for (const session of sessions) this.#sessions.end(session);
+    this.#endings.clear();
+  }
+
+  #draftOpenings(firstIndex: Index, drafts: Draft[]): void {
+    for (const [key, owner] of this.#openings) {
+      if (this.#sessions.indexOf(key) !== undefined) continue;
+      this.#sessions.begin(firstIndex + drafts.length, key, owner);
+      drafts.push({ kind: ENTRY_SESSION, data: encodeSession(key, owner) });
+    }
+    this.#openings.clear();
   }
 
   /** As few entries as hold them. */

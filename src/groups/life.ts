@@ -170,8 +170,10 @@ export class Life {
         if (bond.isBound(frame, this.self, this.incarnation)) this.#onRaft(bond, frame);
         break;
       case "open-session":
-        bond.checkSession(frame.key);
-        this.office.openSession(frame.key);
+        this.#onOpenSession(bond, frame.key);
+        break;
+      case "close-session":
+        this.office.closeSession(frame.key, bond.peer);
         break;
       case "commands":
         this.#onCommands(bond, frame);
@@ -286,9 +288,19 @@ export class Life {
     }
   }
 
+  /** A member has one session at a time: another comes when the one before is at its end. */
+  #onOpenSession(bond: Bond, key: string): void {
+    if (!this.isServing) return;
+    const { sessionKey } = bond;
+    const isSecond = sessionKey !== undefined && sessionKey !== key && this.office.hasSession(sessionKey);
+    if (isSecond) throw new DecodeError("a second session over one bond");
+    bond.sessionKey = key;
+    this.office.openSession(key, bond.peer);
+  }
+
   #onCommands(bond: Bond, frame: BondFrame & { type: "commands" }): void {
     checkBatches(this.#c.runtime, frame.batches);
-    const expected = this.office.takeBatches(frame.session, frame.batches);
+    const expected = this.office.takeBatches(frame.session, bond.peer, frame.batches);
     if (expected !== undefined) bond.send({ type: "commands-refused", session: frame.session, expected });
   }
 

@@ -72,7 +72,7 @@ export class Member {
     });
     this.#scope = new Scope(env, (cause) => this.#stop(cause));
     const nowUs = (): number => env.clock.monotonicUs();
-    this.proposer = new Proposer(Buffer.from(env.random.bytes(16)).toString("hex"), nowUs);
+    this.proposer = new Proposer(() => Buffer.from(env.random.bytes(16)).toString("hex"), nowUs);
     this.reads = new Reads(nowUs, () => this.#life?.replica.index ?? 0);
     this.#router = new Router(selfId, this.proposer, this.reads);
     this.bonds = this.#makeBonds(options);
@@ -92,6 +92,7 @@ export class Member {
       replicaEvents: {
         onBatch: (batch) => this.proposer.onBatch(batch),
         onSession: (key, session) => this.proposer.onSession(key, session),
+        onSessionEnd: (session, last) => this.proposer.onSessionEnd(session, last),
         onFailure: (failure) => this.#onMachineFailure(failure),
         isWatched: () => this.observations.isWatched,
         onCommand: (command) => this.observations.tell(command),
@@ -255,6 +256,7 @@ export class Member {
     this.#life?.stop();
     this.#life = undefined;
     this.#storage = storage;
+    this.proposer.forget();
     this.observations.tell({ type: "reset", position: 0 });
     this.#onChange();
   }

@@ -11,7 +11,11 @@ import { LeaderTerm } from "./leader.ts";
 import type { LifeContext } from "./life.ts";
 import { ReadServer } from "./reads.ts";
 import type { Replica } from "./replica.ts";
+import { SessionKeeper, type SessionView } from "./session-keeper.ts";
 import { peerOf } from "./status.ts";
+
+/** How often a leader looks whose owners are away. */
+const SESSIONS_LOOK_MS = 500;
 
 export interface OfficeOptions {
   readonly context: LifeContext;
@@ -33,11 +37,13 @@ export class Office {
   readonly #removals = new Map<PeerId, number>();
   #term: LeaderTerm | undefined;
   #keeper: Keeper | undefined;
+  #sessionKeeper: SessionKeeper;
   /** Until the next attempt to hand over to a member that would rather lead. */
   #patienceTicks = 0;
 
   constructor(options: OfficeOptions) {
     this.#o = options;
+    this.#sessionKeeper = this.#newSessionKeeper();
   }
 
   get isServing(): boolean {
@@ -63,6 +69,7 @@ export class Office {
   /** Each tick. */
   tick(): void {
     if (this.#term === undefined || this.#keeper === undefined || !this.#o.replica.isOpen) return;
+    this.#endSessions(this.#term);
     const { raft } = this.#o.driver;
     const { configurationIndex, progress, commit } = raft.status();
     const isSettled = configurationIndex <= commit && raft.entry(commit)?.term === raft.term;
@@ -95,15 +102,24 @@ export class Office {
     return this.#term?.takeDrafts(firstIndex) ?? [];
   }
 
-  openSession(key: string): void {
-    this.#term?.openSession(key);
+  openSession(key: string, owner: PeerId): void {
+    this.#term?.openSession(key, owner, (isEnding) => this.#sessionKeeper.oldest(this.#sessionView(), isEnding));
     this.#o.driver.wake();
   }
 
-  /** The number that is expected instead, if these cannot be taken. */
-  takeBatches(session: Index, batches: readonly NumberedBatch[]): number | undefined {
+  hasSession(key: string): boolean {
+    return this.#term?.hasSession(key) === true;
+  }
+
+  closeSession(key: string, owner: PeerId): void {
+    this.#term?.closeSession(key, owner);
+    this.#o.driver.wake();
+  }
+
+  /** The number that is expected instead, if these cannot be taken. @throws DecodeError */
+  takeBatches(session: Index, owner: PeerId, batches: readonly NumberedBatch[]): number | undefined {
     if (!this.isServing) return undefined;
-    const expected = this.#term?.takeBatches(session, batches);
+    const expected = this.#term?.takeBatches(session, owner, batches);
     this.#o.driver.wake();
     return expected;
   }
@@ -151,9 +167,30 @@ export class Office {
       },
       this.#removals,
     );
+    this.#sessionKeeper = this.#newSessionKeeper();
     this.#patienceTicks = ticks(electionTimeoutMs);
     this.#o.onElected(raft.term, raft.last.index);
     return new LeaderTerm(raft.term, replica, tail, () => context.env.clock.monotonicUs());
+  }
+
+  #newSessionKeeper(): SessionKeeper {
+    return new SessionKeeper({
+      ttlTicks: ticks(this.#o.context.timing.sessionTtlMs),
+      lookTicks: ticks(SESSIONS_LOOK_MS),
+    });
+  }
+
+  #endSessions(term: LeaderTerm): void {
+    const ended = this.#sessionKeeper.tick(this.#sessionView());
+    if (ended.length === 0) return;
+    term.endSessions(ended);
+    this.#o.driver.wake();
+  }
+
+  #sessionView(): SessionView {
+    const { context, replica } = this.#o;
+    const isInSight = (peer: PeerId): boolean => peer === context.selfId || context.bonds.get(peer) !== undefined;
+    return { open: replica.sessions.open, isInSight };
   }
 
   #updateServing(term: LeaderTerm): void {

@@ -2,12 +2,16 @@ import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
 import fc from "fast-check";
+import { peer } from "../../test/groups/kit.ts";
 import { LIMITS, type MosaikError, mosaikError } from "../env/index.ts";
 import type { NumberedBatch } from "./frames.ts";
 import { Proposer, type Route } from "./proposer.ts";
+import { decodeReceipt } from "./receipts.ts";
 import type { AppliedBatch } from "./replica.ts";
+import { SessionTable } from "./sessions.ts";
 
 const KEY = "0a".repeat(16);
+const keyOf = (i: number): string => (i + 10).toString(16).padStart(2, "0").repeat(16);
 const SESSION = 5;
 const SECOND_US = 1_000_000;
 
@@ -18,8 +22,13 @@ class Leader implements Route {
   readonly frames: number[][] = [];
   hasRoom = true;
 
+  readonly closed: string[] = [];
+
   openSession(key: string): void {
     this.opened.push(key);
+  }
+  closeSession(key: string): void {
+    this.closed.push(key);
   }
   send(_session: number, batches: readonly NumberedBatch[]): boolean {
     this.frames.push(batches.map(({ number }) => number));
@@ -37,7 +46,11 @@ interface Call {
 
 class Bench {
   nowUs = 0;
-  readonly proposer = new Proposer(KEY, () => this.nowUs);
+  #keys = 0;
+  readonly proposer = new Proposer(
+    () => keyOf(this.#keys++),
+    () => this.nowUs,
+  );
 
   call(value: unknown = "value", options: { bytes?: number; deadlineUs?: number } = {}): Call {
     let giveUp: (cause: unknown) => void = () => {};
@@ -214,6 +227,119 @@ describe("frames", () => {
   });
 });
 
+describe("the end of a session", () => {
+  it("what was not applied is sent in another one, in call order; what was given up is not", async () => {
+    const bench = new Bench();
+    const leader = bench.lead();
+    const applied = bench.call();
+    const givenUp = bench.call("given up", { deadlineUs: 100 });
+    const open = bench.call();
+    bench.applied(1);
+    bench.nowUs = 100;
+    bench.proposer.sweep();
+    await rejects(givenUp.done, { code: "outcome-unknown" });
+    bench.proposer.setRoute(undefined);
+    const late = bench.call();
+    bench.proposer.onSessionEnd(SESSION + 1, 0);
+    equal(bench.proposer.session, SESSION, "of somebody else");
+
+    bench.proposer.onSessionEnd(SESSION, 1);
+    equal(bench.proposer.session, undefined);
+    const next = new Leader();
+    bench.proposer.setRoute(next);
+    deepEqual([next.opened, next.numbers], [[keyOf(1)], []]);
+    bench.proposer.onSession(KEY, 8);
+    equal(bench.proposer.session, undefined, "an opening of the former key");
+    bench.proposer.onSession(keyOf(1), 9);
+    deepEqual(next.numbers, [1, 2]);
+    // What comes of the session that ended is not ours any more.
+    bench.applied(2);
+    equal(bench.proposer.pending, 2);
+    for (const number of [1, 2]) bench.proposer.onBatch({ session: 9, number, position: 200 + number, outcomes: [] });
+    deepEqual(
+      (await Promise.all([applied, open, late].map(({ done }) => done))).map(({ position }) => position),
+      [101, 201, 202],
+    );
+    equal(bench.proposer.pending, 0);
+    deepEqual(leader.numbers, [1, 2, 3]);
+  });
+
+  it("a snapshot says what was applied without its result, and what is still to come", async () => {
+    const bench = new Bench();
+    bench.lead();
+    const calls = [bench.call(), bench.call(), bench.call()];
+    const table = new SessionTable();
+    table.begin(SESSION, KEY, peer("ada"));
+    for (const number of [1, 2]) table.admit(SESSION, number);
+    table.place(SESSION, 2, 77, false);
+    bench.proposer.onRestored(table, 99);
+    await rejects(calls[0]?.done as Promise<unknown>, { code: "result-unavailable", details: { position: 99 } });
+    await rejects(calls[1]?.done as Promise<unknown>, { code: "result-unavailable", details: { position: 77 } });
+    equal(bench.proposer.pending, 1);
+
+    // In the next one, the session is at its end.
+    table.end(SESSION);
+    bench.proposer.onRestored(table, 99);
+    equal(bench.proposer.session, undefined);
+    bench.proposer.onSession(keyOf(1), 9);
+    bench.proposer.onBatch({ session: 9, number: 1, position: 100, outcomes: [] });
+    equal((await calls[2]?.done)?.position, 100);
+  });
+
+  it("a snapshot may hold the opening that we wait for", () => {
+    const bench = new Bench();
+    bench.call();
+    const leader = new Leader();
+    bench.proposer.setRoute(leader);
+    const table = new SessionTable();
+    table.begin(SESSION, KEY, peer("ada"));
+    bench.proposer.onRestored(table, 0);
+    deepEqual(leader.numbers, [1]);
+  });
+
+  it("of a history that is gone nobody knows anything; what was not sent goes on", async () => {
+    const bench = new Bench();
+    bench.lead();
+    const sent = bench.call();
+    bench.proposer.setRoute(undefined);
+    const unsent = bench.call();
+    bench.proposer.onRestored(new SessionTable(), 5);
+    await rejects(sent.done, { code: "outcome-unknown" });
+    const leader = new Leader();
+    bench.proposer.setRoute(leader);
+    deepEqual(leader.opened, [keyOf(1)]);
+    bench.proposer.onSession(keyOf(1), 2);
+    bench.proposer.onBatch({ session: 2, number: 1, position: 6, outcomes: [] });
+    equal((await unsent.done).position, 6);
+  });
+
+  it("what was given up and applied is remembered for its receipt", async () => {
+    const bench = new Bench();
+    bench.lead();
+    const call = bench.call("slow", { deadlineUs: 100 });
+    bench.nowUs = 100;
+    bench.proposer.sweep();
+    const receipt = await call.done.then(String, (error: MosaikError<"outcome-unknown">) => error.details.receipt);
+    equal(bench.proposer.outcomeOf(receipt), undefined);
+    bench.applied(1);
+    equal(bench.proposer.outcomeOf(receipt)?.position, 101);
+    deepEqual(decodeReceipt(receipt), { key: KEY, session: SESSION, number: 1, count: 1 });
+    for (const wrong of ["", "m1", `${receipt}x`, receipt.replace("m1", "m2"), 5, undefined, `m1.${KEY}.0.1.1`])
+      throws(() => decodeReceipt(wrong), { code: "bad-option" });
+  });
+
+  it("is asked for when the node closes, and a session may be wanted for its own sake", () => {
+    const bench = new Bench();
+    const leader = new Leader();
+    bench.proposer.setRoute(leader);
+    bench.proposer.wantSession();
+    deepEqual(leader.opened, [KEY]);
+    bench.proposer.onSession(KEY, SESSION);
+    bench.proposer.close(undefined);
+    deepEqual(leader.closed, [KEY]);
+  });
+});
+
 describe("a call ends", () => {
   it("at its deadline: `group-offline` with the values before it was sent, `outcome-unknown` after", async () => {
     const bench = new Bench();
@@ -234,7 +360,7 @@ describe("a call ends", () => {
     });
     await rejects(sent.done, (error: MosaikError<"outcome-unknown">) => {
       deepEqual([error.code, error.outcome, error.details.rejected], ["outcome-unknown", "unknown", ["sent"]]);
-      equal(error.details.receipt, `m1.${KEY}.${SESSION}.1`);
+      equal(error.details.receipt, `m1.${KEY}.${SESSION}.1.1`);
       return true;
     });
   });

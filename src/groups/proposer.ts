@@ -1,11 +1,15 @@
 import { LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
 import type { Index } from "../raft/index.ts";
 import { FRAME_COMMANDS_MAX, type NumberedBatch } from "./frames.ts";
+import { closedUnsent, notSent, outcomeUnknown, resultUnavailable } from "./proposer-errors.ts";
+import { encodeReceipt } from "./receipts.ts";
 import type { AppliedBatch } from "./replica.ts";
+import type { SessionIndex, SessionTable } from "./sessions.ts";
 
 /** Where commands go now: the leader, here or over a bond. */
 export interface Route {
   openSession(key: string): void;
+  closeSession(key: string): void;
   /** False: enough for now, `pump` again when there is room. */
   send(session: Index, batches: readonly NumberedBatch[]): boolean;
 }
@@ -36,12 +40,17 @@ const RESEND_AFTER_US = 1_000_000;
 /**
  * This node's own commands on their way: numbered when first sent, sent in order, sent again to each new leader until they are applied here.
  *
- * Invariants: numbers have no gaps; what was sent is `unknown` until our own replica has seen it; what was not sent is `not-applied`. Bounded by
+ * The group may end our session when we were away for long. Reading that, we know which numbers were applied, and that no other one of that
+ * session ever will be; those whose callers still wait are sent in another session, under new numbers.
+ *
+ * Invariants: numbers have no gaps; what was sent is `unknown` until our own replica has seen it, or the end of its session; what was not sent is
+ * `not-applied`; a command is in one session at a time, and in the next one only after the end of the last was applied here. Bounded by
  * `LIMITS.windowEntriesMax` and `windowBytesMax`, waiting and sent together.
  */
 export class Proposer {
-  readonly #key: string;
+  readonly #drawKey: () => string;
   readonly #nowUs: () => number;
+  #key: string;
   #session: Index | undefined;
   #route: Route | undefined;
   #isOpening = false;
@@ -54,20 +63,37 @@ export class Proposer {
   #bytes = 0;
   /** Why nothing is taken any more. */
   #end: MosaikError | undefined;
+  /** A session is wanted, even if there is nothing to send. */
+  #wantsSession = false;
   readonly #sent = new Map<number, Operation>();
   readonly #waiting = new Set<Operation>();
+  /** What became of commands whose callers gave up waiting, by receipt. */
+  readonly #outcomes = new Map<string, AppliedBatch>();
 
-  /** @param key - 32 random hex digits, this session's own */
-  constructor(key: string, nowUs: () => number) {
-    this.#key = key;
+  /** @param drawKey - 32 random hex digits, for each session its own */
+  constructor(drawKey: () => string, nowUs: () => number) {
+    this.#drawKey = drawKey;
+    this.#key = drawKey();
     this.#nowUs = nowUs;
   }
 
   get pending(): number {
     return this.#sent.size + this.#waiting.size;
   }
-  get session(): Index | undefined {
+  get session(): SessionIndex | undefined {
     return this.#session;
+  }
+
+  /** What became of a command of ours whose caller gave up; undefined if that is not known, or not any more. */
+  outcomeOf(receipt: string): AppliedBatch | undefined {
+    return this.#outcomes.get(receipt);
+  }
+
+  /** Opens a session even if there is nothing to send: the group then ends what is left of a former life of this peer. */
+  wantSession(): void {
+    if (this.#session !== undefined || this.#end !== undefined) return;
+    this.#wantsSession = true;
+    this.pump();
   }
 
   /** Takes a call, and gives a function that ends its caller's wait early. @throws `overloaded`; what `fail` or `close` said */
@@ -96,7 +122,7 @@ export class Proposer {
 
   /** Sends what can be sent. */
   pump(): void {
-    if (this.#route === undefined || (this.#waiting.size === 0 && this.#sent.size === 0)) return;
+    if (this.#route === undefined || (this.pending === 0 && !this.#wantsSession)) return;
     if (this.#session === undefined) {
       if (!this.#isOpening) {
         this.#isOpening = true;
@@ -116,7 +142,47 @@ export class Proposer {
   onSession(key: string, session: Index): void {
     if (key !== this.#key || this.#session !== undefined) return;
     this.#session = session;
+    this.#wantsSession = false;
     this.pump();
+  }
+
+  /** Our own replica applied the end of a session, whose last batch was `last`. */
+  onSessionEnd(session: SessionIndex, last: number): void {
+    if (session !== this.#session) return;
+    this.#lose(last, 0);
+    this.#renew();
+  }
+
+  /**
+   * Our own replica got its state by a snapshot, and with it what was applied meanwhile, but no results.
+   *
+   * @param position - of the state
+   */
+  onRestored(table: SessionTable, position: number): void {
+    if (this.#session === undefined) {
+      const opened = table.indexOf(this.#key);
+      if (opened !== undefined) this.onSession(this.#key, opened);
+      return;
+    }
+    const session = this.#session;
+    const record = table.open.get(session) ?? table.ended.get(session);
+    if (record?.key !== this.#key) return this.forget();
+    this.#lose(record.last, position, (number) => {
+      const fate = table.fateOf(session, this.#key, number);
+      return fate.type === "applied" ? fate.position : undefined;
+    });
+    if (!table.open.has(session)) this.#renew();
+    else this.pump();
+  }
+
+  /** The history that our session was part of is gone, or has forgotten it: nobody can say any more what became of that which was sent. */
+  forget(): void {
+    for (const operation of [...this.#sent.values()]) {
+      this.#giveUp(operation, "group-offline", undefined);
+      this.#bytes -= operation.bytes;
+    }
+    this.#sent.clear();
+    this.#renew();
   }
 
   /** Our own replica applied a batch of some session. */
@@ -127,7 +193,9 @@ export class Proposer {
     this.#sent.delete(batch.number);
     this.#bytes -= operation.bytes;
     this.#hasProgress = true;
-    if (!operation.isAbandoned) operation.call.onApplied(batch);
+    if (!operation.isAbandoned) return operation.call.onApplied(batch);
+    this.#outcomes.set(this.#receipt(operation), batch);
+    if (this.#outcomes.size > LIMITS.outcomesMax) this.#outcomes.delete(this.#outcomes.keys().next().value as string);
   }
 
   /** The leader lacks a number before those that we sent. What it asks for goes with the next tick: a leader that is full would ask without end. */
@@ -145,7 +213,7 @@ export class Proposer {
       if (!operation.isAbandoned && now >= operation.call.deadlineUs)
         this.#giveUp(operation, "group-offline", undefined);
     }
-    if (this.pending > 0 && now - this.#progressUs > RESEND_AFTER_US) {
+    if ((this.pending > 0 || this.#wantsSession) && now - this.#progressUs > RESEND_AFTER_US) {
       this.#progressUs = now;
       this.#isOpening = false;
       this.#rewind(0);
@@ -172,12 +240,44 @@ export class Proposer {
     }
   }
 
-  /** Ends all: what was sent is unknown, the rest was not applied. */
+  /** Ends all: what was sent is unknown, the rest was not applied. The session goes with us, so that what is unknown can be known soon. */
   close(cause: unknown): void {
     this.#end ??= closedUnsent(cause);
+    if (this.#session !== undefined) this.#route?.closeSession(this.#key);
     for (const operation of [...this.#sent.values(), ...this.#waiting]) this.#giveUp(operation, "closed", cause);
     this.#waiting.clear();
     this.#sent.clear();
+  }
+
+  /** Results that we shall never see, of batches up to `last`. */
+  #lose(last: number, position: number, positionOf: (number: number) => number | undefined = () => undefined): void {
+    for (const operation of [...this.#sent.values()]) {
+      if (operation.number > last) break;
+      this.#sent.delete(operation.number);
+      this.#bytes -= operation.bytes;
+      if (operation.isAbandoned) continue;
+      operation.isAbandoned = true;
+      operation.call.onFailed(resultUnavailable(positionOf(operation.number) ?? position));
+    }
+  }
+
+  /** What is left of the session that ended was not applied. Who has a receipt for it will be told so; the others are sent again. */
+  #renew(): void {
+    const later = [...this.#waiting];
+    this.#waiting.clear();
+    for (const operation of this.#sent.values()) {
+      operation.number = 0;
+      if (operation.isAbandoned) this.#bytes -= operation.bytes;
+      else this.#waiting.add(operation);
+    }
+    for (const operation of later) this.#waiting.add(operation);
+    this.#sent.clear();
+    this.#key = this.#drawKey();
+    this.#session = undefined;
+    this.#isOpening = false;
+    this.#nextNumber = 1;
+    this.#sentUpTo = 0;
+    this.pump();
   }
 
   #rewind(to: number): void {
@@ -224,20 +324,14 @@ export class Proposer {
     operation.isAbandoned = true;
     if (this.#waiting.delete(operation)) {
       this.#bytes -= operation.bytes;
-      operation.call.onFailed(notSent(code, operation, cause));
+      operation.call.onFailed(notSent(code, operation.call.values, cause));
     } else if (this.#sent.has(operation.number)) {
-      operation.call.onFailed(this.#unknown(operation, cause));
+      operation.call.onFailed(outcomeUnknown(this.#receipt(operation), operation.call.values, cause));
     }
   }
 
-  #unknown(operation: Operation, cause: unknown): MosaikError {
-    const receipt = `m1.${this.#key}.${this.#session ?? 0}.${operation.number}` as Receipt;
-    return mosaikError("outcome-unknown", "the command was sent, and what became of it is not known", {
-      outcome: "unknown",
-      details: { receipt },
-      hidden: { rejected: operation.call.values },
-      cause,
-    });
+  #receipt({ number, call }: Operation): Receipt {
+    return encodeReceipt({ key: this.#key, session: this.#session ?? 0, number, count: call.commands.length });
   }
 }
 
@@ -245,18 +339,4 @@ function bytesOf(commands: readonly Uint8Array[]): number {
   let bytes = 0;
   for (const command of commands) bytes += command.length;
   return bytes;
-}
-
-function notSent(code: "group-offline" | "closed", operation: Operation, cause: unknown): MosaikError {
-  if (code === "closed") return closedUnsent(cause);
-  return mosaikError("group-offline", "no leader took the command before the deadline; it was not sent", {
-    outcome: "not-applied",
-    details: { state: "offline" },
-    hidden: { rejected: operation.call.values },
-    cause,
-  });
-}
-
-function closedUnsent(cause: unknown): MosaikError {
-  return mosaikError("closed", "the group was closed before the command was sent", { outcome: "not-applied", cause });
 }

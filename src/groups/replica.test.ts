@@ -9,10 +9,12 @@ import {
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
+  ENTRY_SESSION_END,
   encodeGenesis,
   encodeOpen,
   encodeRun,
   encodeSession,
+  encodeSessionEnd,
 } from "./entries.ts";
 import { type AnyMachine, type ApplyContext, defineMachine, Rejection, runtimeOf } from "./machine/index.ts";
 import { type AppliedBatch, type MachineFailure, Replica } from "./replica.ts";
@@ -41,6 +43,7 @@ const runtime = runtimeOf(Recorder);
 class Bench {
   readonly batches: AppliedBatch[] = [];
   readonly sessions: [string, number][] = [];
+  readonly ends: [number, number][] = [];
   readonly failures: MachineFailure[] = [];
   readonly replica: Replica;
 
@@ -52,6 +55,7 @@ class Bench {
       events: {
         onBatch: (batch) => this.batches.push(batch),
         onSession: (key, session) => this.sessions.push([key, session]),
+        onSessionEnd: (session, last) => this.ends.push([session, last]),
         onFailure: (failure) => this.failures.push(failure),
       },
     });
@@ -81,7 +85,7 @@ const session = (index: number, key = KEY): Entry => ({
   index,
   term: 2,
   kind: ENTRY_SESSION,
-  data: encodeSession(key),
+  data: encodeSession(key, peer("ada")),
 });
 const adds = (index: number, of: number, number: number, values: readonly number[], timeMs = 2_000): Entry => ({
   index,
@@ -222,6 +226,16 @@ describe("a replica", () => {
     equal(bench.replica.timeMs, 9_000);
     bench.apply(session(6, "0b".repeat(16)));
     equal(bench.replica.sessions.size, 2);
+  });
+
+  it("a session ends by an entry: nothing of it is applied after, on any replica", () => {
+    const ends: Entry = { index: 5, term: 2, kind: ENTRY_SESSION_END, data: encodeSessionEnd([3, 77]) };
+    const bench = new Bench().apply(genesis, open(2), session(3), adds(4, 3, 1, [1, -1]), ends, adds(6, 3, 2, [10]));
+    deepEqual(bench.ends, [[3, 1]]);
+    equal(bench.replica.query("sum"), 1);
+    equal(bench.replica.position, 2, "what is refused takes no position");
+    const fates = [1, 2].map((number) => bench.replica.sessions.fateOf(3, KEY, number));
+    deepEqual(fates, [{ type: "applied", position: 2, isRejected: true }, { type: "never" }]);
   });
 
   it("bytes that its machine does not know halt it, and do not throw", () => {

@@ -7,11 +7,13 @@ import {
   decodeGenesis,
   decodeRun,
   decodeSession,
+  decodeSessionEnd,
   ENTRY_COMMANDS,
   ENTRY_CONFIGURATION,
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
+  ENTRY_SESSION_END,
 } from "./entries.ts";
 import type {
   ApplyContext,
@@ -61,6 +63,8 @@ export interface ReplicaEvents {
   isWatched?(): boolean;
   onCommand?(command: AppliedCommand): void;
   onSession(key: string, session: SessionIndex): void;
+  /** Nothing of this session is applied from now on; `last` was. */
+  onSessionEnd(session: SessionIndex, last: number): void;
   onFailure(failure: MachineFailure): void;
 }
 
@@ -137,10 +141,13 @@ export class Replica {
         else this.#establishedIndex ??= entry.index;
         break;
       case ENTRY_SESSION: {
-        const key = decodeSession(entry.data);
-        this.#events.onSession(key, this.#sessions.open(entry.index, key));
+        const { key, owner } = decodeSession(entry.data);
+        this.#events.onSession(key, this.#sessions.begin(entry.index, key, owner));
         break;
       }
+      case ENTRY_SESSION_END:
+        this.#endSessions(decodeSessionEnd(entry.data));
+        break;
       case ENTRY_COMMANDS:
         this.#applyRun(entry);
         break;
@@ -158,6 +165,13 @@ export class Replica {
     return this.#machine.query(query);
   }
 
+  #endSessions(sessions: readonly SessionIndex[]): void {
+    for (const session of sessions) {
+      const last = this.#sessions.end(session);
+      if (last !== undefined) this.#events.onSessionEnd(session, last);
+    }
+  }
+
   #applyRun(entry: Entry): void {
     const { session, number, timeMs, batches } = decodeRun(entry.data);
     this.#timeMs = Math.max(this.#timeMs, timeMs);
@@ -167,11 +181,16 @@ export class Replica {
       // A halted replica keeps sessions and clock: its member may lead all the same, and must know what is in the log.
       if (this.#sessions.admit(session, number + i) === "apply" && this.#failure === undefined) {
         const outcomes = this.#applyBatch(entry, ordinal, batch);
-        if (outcomes !== undefined)
-          this.#events.onBatch({ session, number: number + i, position: this.#position, outcomes });
+        if (outcomes !== undefined) this.#onBatch({ session, number: number + i, position: this.#position, outcomes });
       }
       ordinal += batch.length;
     }
+  }
+
+  #onBatch(batch: AppliedBatch): void {
+    const isRejected = batch.outcomes.some(({ type }) => type === "rejected");
+    this.#sessions.place(batch.session, batch.number, batch.position, isRejected);
+    this.#events.onBatch(batch);
   }
 
   /** @param ordinal - of the first command in its entry. Undefined: the machine failed on the way */

@@ -46,9 +46,10 @@ export class Router {
   #here(life: Life): void {
     this.#reads.setRoute((request) => life.office.read((index) => this.#reads.onReply(request, index)));
     this.#proposer.setRoute({
-      openSession: (key) => life.office.openSession(key),
+      openSession: (key) => life.office.openSession(key, this.#selfId),
+      closeSession: (key) => life.office.closeSession(key, this.#selfId),
       send: (session, batches) => {
-        const expected = life.office.takeBatches(session, batches);
+        const expected = life.office.takeBatches(session, this.#selfId, batches);
         // Not at once: the proposer is in the middle of sending.
         if (expected !== undefined) queueMicrotask(() => this.#proposer.onRefused(session, expected));
         return expected === undefined;
@@ -60,6 +61,7 @@ export class Router {
     this.#reads.setRoute((request) => bond.send({ type: "read", request }));
     this.#proposer.setRoute({
       openSession: (key) => bond.send({ type: "open-session", key }),
+      closeSession: (key) => bond.send({ type: "close-session", key }),
       send: (session, batches) => bond.send({ type: "commands", session, batches }),
     });
   }

@@ -1,5 +1,6 @@
-import type { Entry, Index } from "../raft/index.ts";
-import { decodeRun, decodeSession, ENTRY_COMMANDS, ENTRY_SESSION } from "./entries.ts";
+import { LIMITS } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
+import type { Index } from "../raft/index.ts";
 
 /**
  * A session is named by the index of the entry that opened it, so its name cannot come twice in one log. `key` is what its owner drew, to
@@ -7,96 +8,133 @@ import { decodeRun, decodeSession, ENTRY_COMMANDS, ENTRY_SESSION } from "./entri
  */
 export type SessionIndex = Index;
 
-/** What every replica knows of the sessions: part of the replicated state, changed by `apply` alone. */
+/** How many of a session's last batches are remembered with their positions, for those who ask with a receipt. */
+export const SESSION_RECENT_MAX = 32;
+
+/** What is known of one session. */
+export interface SessionRecord {
+  readonly key: string;
+  /** Whose it is: the leader ends it when this peer stays away. */
+  readonly owner: PeerId;
+  /** The number of the last batch that was applied. */
+  last: number;
+  /**
+   * Batch `n` is at `(n - 1) % SESSION_RECENT_MAX`: the position of its last command, negative if one of its commands was rejected. 0: the
+   * machine was halted, and there is none.
+   */
+  readonly recent: number[];
+}
+
+/** What became of a batch, as far as a replica can ever tell. */
+export type BatchFate =
+  /** `position` undefined: too long ago. */
+  | { readonly type: "applied"; readonly position: number | undefined; readonly isRejected: boolean }
+  /** Its session ended before it: it never will be. */
+  | { readonly type: "never" }
+  /** It may still come. */
+  | { readonly type: "pending" }
+  /** The session is not known, or not any more. */
+  | { readonly type: "forgotten" };
+
+/**
+ * What every replica knows of the sessions: part of the replicated state, changed by `apply` alone.
+ *
+ * Bounded: leaders keep the number of open sessions within `LIMITS.sessionsMax`, and as many ended ones are remembered, the latest, so that an
+ * owner that was away learns which of its batches were applied. A record has at most some 300 bytes.
+ */
 export class SessionTable {
-  readonly #byIndex = new Map<SessionIndex, { readonly key: string; last: number }>();
+  /** Both in a fixed order, by opening and by end: it is part of the state. */
+  readonly #open: Map<SessionIndex, SessionRecord>;
+  readonly #ended: Map<SessionIndex, SessionRecord>;
   readonly #byKey = new Map<string, SessionIndex>();
 
+  /** @param state - of a snapshot; the table's own from now on */
+  constructor(state?: {
+    readonly open: Map<SessionIndex, SessionRecord>;
+    readonly ended: Map<SessionIndex, SessionRecord>;
+  }) {
+    this.#open = state?.open ?? new Map();
+    this.#ended = state?.ended ?? new Map();
+    for (const [session, { key }] of this.#open) this.#byKey.set(key, session);
+  }
+
+  /** How many are open. */
   get size(): number {
-    return this.#byIndex.size;
+    return this.#open.size;
+  }
+  /** By opening. */
+  get open(): ReadonlyMap<SessionIndex, Readonly<SessionRecord>> {
+    return this.#open;
+  }
+  /** By end; the oldest ones are forgotten. */
+  get ended(): ReadonlyMap<SessionIndex, Readonly<SessionRecord>> {
+    return this.#ended;
   }
 
   /** Applies an opening. A key that is known keeps its session: the opening was sent twice. */
-  open(index: SessionIndex, key: string): SessionIndex {
+  begin(index: SessionIndex, key: string, owner: PeerId): SessionIndex {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
-    this.#byIndex.set(index, { key, last: 0 });
+    this.#open.set(index, { key, owner, last: 0, recent: [] });
     this.#byKey.set(key, index);
     return index;
   }
 
+  /** Applies an end: nothing of this session is applied from now on. The number of its last batch; undefined if it was not open. */
+  end(session: SessionIndex): number | undefined {
+    const record = this.#open.get(session);
+    if (record === undefined) return undefined;
+    this.#open.delete(session);
+    this.#byKey.delete(record.key);
+    this.#ended.set(session, record);
+    if (this.#ended.size > LIMITS.sessionsMax) this.#ended.delete(this.#ended.keys().next().value as SessionIndex);
+    return record.last;
+  }
+
+  /** Of an open session. */
   indexOf(key: string): SessionIndex | undefined {
     return this.#byKey.get(key);
   }
 
-  /** The number of the last batch that was applied; undefined for an unknown session. */
+  /** The number of the last batch that was applied; undefined if the session is not open. */
   lastOf(session: SessionIndex): number | undefined {
-    return this.#byIndex.get(session)?.last;
+    return this.#open.get(session)?.last;
+  }
+
+  ownerOf(session: SessionIndex): PeerId | undefined {
+    return this.#open.get(session)?.owner;
   }
 
   /**
    * May batch `number` of this session be applied now? Notes it if so.
    *
-   * `duplicate`: it was. `unknown`: no such session. `gap`: an earlier number is missing, which leaders never let happen.
+   * `duplicate`: it was. `unknown`: the session was never opened, or ended. `gap`: an earlier number is missing, which leaders never let
+   * happen.
    */
   admit(session: SessionIndex, number: number): "apply" | "duplicate" | "unknown" | "gap" {
-    const entry = this.#byIndex.get(session);
-    if (entry === undefined) return "unknown";
-    if (number <= entry.last) return "duplicate";
-    if (number !== entry.last + 1) return "gap";
-    entry.last = number;
+    const record = this.#open.get(session);
+    if (record === undefined) return "unknown";
+    if (number <= record.last) return "duplicate";
+    if (number !== record.last + 1) return "gap";
+    record.last = number;
+    record.recent[(number - 1) % SESSION_RECENT_MAX] = 0;
     return "apply";
   }
-}
 
-/**
- * What a leader knows beyond that: the numbers in its log that are not applied yet. So it appends each session's batches without gaps and
- * without repetition, whichever leader its owner sent them to before.
- */
-export class AppendedSessions {
-  readonly #applied: SessionTable;
-  readonly #last = new Map<SessionIndex, number>();
-  readonly #keys = new Map<string, SessionIndex>();
-
-  /** @param tail - the log after what is applied, at the moment of election */
-  constructor(applied: SessionTable, tail: readonly Entry[]) {
-    this.#applied = applied;
-    for (const entry of tail) this.note(entry);
+  /** Where batch `number`, which was just admitted, ended. */
+  place(session: SessionIndex, number: number, position: number, isRejected: boolean): void {
+    const record = this.#open.get(session);
+    if (record !== undefined) record.recent[(number - 1) % SESSION_RECENT_MAX] = isRejected ? -position : position;
   }
 
-  /** A session that is open, or will be once its opening commits. */
-  indexOf(key: string): SessionIndex | undefined {
-    return this.#applied.indexOf(key) ?? this.#keys.get(key);
-  }
-
-  /** The last number in the log; undefined for an unknown session. */
-  lastOf(session: SessionIndex): number | undefined {
-    const applied = this.#applied.lastOf(session);
-    const appended = this.#last.get(session);
-    if (appended === undefined) return applied;
-    return applied === undefined ? appended : Math.max(applied, appended);
-  }
-
-  /** An entry went into our log. */
-  note(entry: Entry): void {
-    if (entry.kind === ENTRY_SESSION) {
-      const key = decodeSession(entry.data);
-      if (this.indexOf(key) !== undefined) return;
-      this.#keys.set(key, entry.index);
-      this.#last.set(entry.index, 0);
-    } else if (entry.kind === ENTRY_COMMANDS) {
-      const { session, number, batches } = decodeRun(entry.data);
-      this.advance(session, number + batches.length - 1);
-    }
-  }
-
-  /** As `note`, for what we just made ourselves. */
-  advance(session: SessionIndex, number: number): void {
-    if (number > (this.lastOf(session) ?? 0)) this.#last.set(session, number);
-  }
-
-  openedAt(key: string, index: SessionIndex): void {
-    this.#keys.set(key, index);
-    this.#last.set(index, 0);
+  /** Says `never` only once that is final. Asked of a replica that has applied the session's opening. */
+  fateOf(session: SessionIndex, key: string, number: number): BatchFate {
+    const isOpen = this.#open.has(session);
+    const record = this.#open.get(session) ?? this.#ended.get(session);
+    if (record?.key !== key) return { type: "forgotten" };
+    if (number > record.last) return { type: isOpen ? "pending" : "never" };
+    const place = number > record.last - SESSION_RECENT_MAX ? record.recent[(number - 1) % SESSION_RECENT_MAX] : 0;
+    if (place === undefined || place === 0) return { type: "applied", position: undefined, isRejected: false };
+    return { type: "applied", position: Math.abs(place), isRejected: place < 0 };
   }
 }

@@ -1,4 +1,4 @@
-import type { GroupState, MosaikError, Subscription } from "../env/index.ts";
+import type { GroupState, MosaikError, Receipt, Subscription } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import type {
   AnyMachine,
@@ -47,7 +47,7 @@ export type Member = Readonly<{
 }>;
 
 export type GroupTuning = Options<
-  Record<"heartbeatIntervalMs" | "electionTimeoutMs" | "promoteAfterMs" | "removeDeadAfterMs", number>
+  Record<"heartbeatIntervalMs" | "electionTimeoutMs" | "promoteAfterMs" | "removeDeadAfterMs" | "sessionTtlMs", number>
 >;
 export type OpenOptions = Options<{
   /** The deadline of each operation that states none. Default 10,000. */ timeoutMs: number;
@@ -114,6 +114,18 @@ export interface Group<M extends AnyMachine = NoMachine> extends Handle, GroupSt
     query: X,
     options?: Deadline & Options<{ consistency: Consistency }>,
   ): Promise<Positioned<QueryResult<M, X>>>;
+  /**
+   * What became of a command whose end was `outcome-unknown`. Waits until that is final: `undefined` says that it was not applied, and from
+   * now on never will be. May be asked on any member, also after a restart.
+   *
+   * `result` is what `execute` would have given (a list for several commands) on the node that sent it, as long as its process lives;
+   * elsewhere `undefined`.
+   *
+   * @throws `command-rejected` it was, at a position (elsewhere with the reason `unknown`)
+   * @throws `result-unavailable` applied, too long ago to say where; `details.position` is a later one
+   * @throws `outcome-unknown` not final at the deadline; or its session ended so long ago that nobody knows any more
+   */
+  outcomeOf(receipt: Receipt, options?: Deadline): Promise<Positioned<unknown> | undefined>;
   /**
    * Runs `work` whenever this node leads, until the group closes. `signal` aborts when it no longer leads; `term` fences it off then.
    * Work that returns waits for the next term. Work that throws hands over and rejects, unless `signal` had aborted.

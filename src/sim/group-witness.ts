@@ -162,6 +162,7 @@ export class GroupWitness {
           });
         },
         onSession: () => {},
+        onSessionEnd: () => {},
         onFailure: () => {},
       },
     });

@@ -2,14 +2,18 @@ import {
   decodeGenesis,
   decodeRun,
   decodeSession,
+  decodeSessionEnd,
   encodeGenesis,
   encodeRun,
   encodeSession,
+  encodeSessionEnd,
 } from "../../src/groups/entries.ts";
 import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello } from "../../src/groups/frames.ts";
 import { defineMachine } from "../../src/groups/index.ts";
 import { runtimeOf } from "../../src/groups/machine/index.ts";
 import { readEntries, readMessage, writeEntries, writeMessage } from "../../src/groups/raft-codec.ts";
+import { decodeSessions, encodeSessions } from "../../src/groups/session-codec.ts";
+import { SessionTable } from "../../src/groups/sessions.ts";
 import { type MemberStatus, memberId } from "../../src/groups/status.ts";
 import type { PeerId } from "../../src/identity/index.ts";
 import type { Entry, LogPosition, MemberId, Message } from "../../src/raft/index.ts";
@@ -48,7 +52,22 @@ export const groupTargets: readonly Target[] = [
       encodeGenesis({ incarnation: incarnation(chance), timeMs: chance.number(), voters: members(chance) }),
     decode: decodeGenesis,
   },
-  { name: "session", make: (chance) => encodeSession(sessionKey(chance)), decode: decodeSession },
+  {
+    name: "session",
+    make: (chance) => encodeSession(sessionKey(chance), id(chance) as PeerId),
+    decode: decodeSession,
+  },
+  {
+    name: "session-end",
+    make: (chance) =>
+      encodeSessionEnd([chance.below(100), 100 + chance.below(100), 200 + Math.floor(chance.number() / 2)]),
+    decode: decodeSessionEnd,
+  },
+  {
+    name: "session-table",
+    make: (chance) => Buffer.concat([...encodeSessions(sessions(chance))]),
+    decode: decodeSessions,
+  },
   {
     name: "run",
     make: (chance) =>
@@ -90,6 +109,7 @@ function frame(chance: Chance): BondFrame {
     () => ({ type: "genesis", entry: { index: 1, term: 1, kind: 1, data: chance.bytes(chance.size(200)) } }),
     () => ({ type: "raft", binding: chance.bytes(8), messages: chance.list(6, () => message(chance)) }),
     () => ({ type: "open-session", key: sessionKey(chance) }),
+    () => ({ type: "close-session", key: sessionKey(chance) }),
     () => ({
       type: "commands",
       session: chance.number(),
@@ -180,6 +200,21 @@ function commands(chance: Chance): Uint8Array[] {
 
 function incarnation(chance: Chance): IncarnationId {
   return id(chance) as IncarnationId;
+}
+
+function sessions(chance: Chance): SessionTable {
+  const table = new SessionTable();
+  let index = 0;
+  for (let count = chance.below(4); count > 0; count--) {
+    index += 1 + chance.below(1000);
+    table.begin(index, sessionKey(chance), id(chance) as PeerId);
+    for (let number = 1; number <= chance.below(40); number++) {
+      table.admit(index, number);
+      table.place(index, number, 1 + chance.below(1000), chance.isOneIn(4));
+    }
+    if (chance.isOneIn(3)) table.end(index);
+  }
+  return table;
 }
 
 function sessionKey(chance: Chance): string {

@@ -128,6 +128,12 @@ export class Nodes {
     }
   }
 
+  /** Nothing reaches these from those, until `heal`. */
+  deafen(some: readonly string[], others: readonly string[]): void {
+    for (const a of some)
+      for (const b of others) this.#blocked.add(`${this.#addresses.get(b)}>${this.#addresses.get(a)}`);
+  }
+
   heal(): void {
     this.#blocked.clear();
     this.wire.wake();
