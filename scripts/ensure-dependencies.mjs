@@ -35,7 +35,7 @@ export function npm(args, options = {}) {
 export function ensureDependencies() {
   if (isInstalled()) return;
   console.error("Installing dependencies (npm ci) ...");
-  // No package needs its install script: esbuild's binary is a package of its own, msgpackr works without its native part.
+  // No package needs its install script: esbuild's binary is a package of its own, and msgpackr, which tests compare us with, works without its native part.
   const { status, error } = npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
   if (status === 0) return;
   console.error(`npm ci failed${error === undefined ? "" : `: ${error.message}`}`);

@@ -17,6 +17,8 @@ export class DecodeError extends Error {
 
 const INITIAL_BYTES = 256;
 const BITS_29 = 0x20000000;
+/** The longest text that is made of single characters. */
+const CHARACTERS_MAX = 8;
 
 /** The bytes that `varint` writes for this value. */
 export function varintBytes(value: number): number {
@@ -51,10 +53,27 @@ export class ByteWriter {
     return this;
   }
 
+  u16(value: number): this {
+    this.#reserve(2);
+    this.#length = this.#buffer.writeUInt16BE(value, this.#length);
+    return this;
+  }
+
   u32(value: number): this {
     this.#reserve(4);
-    this.#buffer.writeUInt32BE(value, this.#length);
-    this.#length += 4;
+    this.#length = this.#buffer.writeUInt32BE(value, this.#length);
+    return this;
+  }
+
+  u64(value: bigint): this {
+    this.#reserve(8);
+    this.#length = this.#buffer.writeBigUInt64BE(value, this.#length);
+    return this;
+  }
+
+  float64(value: number): this {
+    this.#reserve(8);
+    this.#length = this.#buffer.writeDoubleBE(value, this.#length);
     return this;
   }
 
@@ -90,10 +109,29 @@ export class ByteWriter {
   /** Length in bytes, then the text in UTF-8. */
   text(value: string): this {
     const length = Buffer.byteLength(value);
-    this.varint(length);
-    this.#reserve(length);
+    return this.varint(length).utf8(value, length);
+  }
+
+  /** The text alone. @param bytes - its length in UTF-8 */
+  utf8(value: string, bytes: number): this {
+    this.#reserve(bytes);
     this.#length += this.#buffer.write(value, this.#length, "utf8");
     return this;
+  }
+
+  /** The text alone, if it is ASCII; else false, and nothing is written. For short ones: a call of the platform costs more than a few characters. */
+  ascii(value: string): boolean {
+    const { length } = value;
+    this.#reserve(length);
+    const buffer = this.#buffer;
+    const start = this.#length;
+    for (let index = 0; index < length; index++) {
+      const code = value.charCodeAt(index);
+      if (code >= 0x80) return false;
+      buffer[start + index] = code;
+    }
+    this.#length = start + length;
+    return true;
   }
 
   /** 32 bytes. */
@@ -114,7 +152,12 @@ export class ByteWriter {
   }
 
   reset(): this {
-    this.#length = 0;
+    return this.truncate(0);
+  }
+
+  /** Takes back what was written after the first `length` bytes. */
+  truncate(length: number): this {
+    this.#length = Math.min(this.#length, length);
     return this;
   }
 
@@ -164,6 +207,11 @@ export class ByteReader {
     return this.#bytes.length - this.#position;
   }
 
+  /** Bytes read so far. */
+  get position(): number {
+    return this.#position;
+  }
+
   u8(): number {
     const value = this.#bytes[this.#position];
     if (value === undefined) throw new DecodeError("the message ends early");
@@ -171,9 +219,22 @@ export class ByteReader {
     return value;
   }
 
+  u16(): number {
+    return this.u8() * 0x100 + this.u8();
+  }
+
   u32(): number {
-    const start = this.#take(4);
-    return this.#asBuffer().readUInt32BE(start);
+    return this.u16() * 0x10000 + this.u16();
+  }
+
+  u64(): bigint {
+    const start = this.#take(8);
+    return this.#asBuffer().readBigUInt64BE(start);
+  }
+
+  float64(): number {
+    const start = this.#take(8);
+    return this.#asBuffer().readDoubleBE(start);
   }
 
   bool(): boolean {
@@ -207,11 +268,46 @@ export class ByteReader {
 
   /** @param bytesMax - in UTF-8. Bytes that are no UTF-8 are refused. */
   text(bytesMax: number): string {
-    const length = this.varint(bytesMax);
+    return this.utf8(this.varint(bytesMax));
+  }
+
+  /** A text of so many bytes. Bytes that are no UTF-8 are refused. */
+  utf8(length: number): string {
     const start = this.#take(length);
     const buffer = this.#asBuffer();
     if (!isUtf8(buffer.subarray(start, start + length))) throw new DecodeError("text that is not UTF-8");
     return buffer.toString("utf8", start, start + length);
+  }
+
+  /** The next byte, which stays to be read; 0 at the end. */
+  peek(): number {
+    return this.#bytes[this.#position] ?? 0;
+  }
+
+  /** Reads this ASCII text, if just that comes next; else false, and nothing is read. */
+  skipAscii(text: string): boolean {
+    const { length } = text;
+    const bytes = this.#bytes;
+    const start = this.#position;
+    for (let index = 0; index < length; index++) {
+      if (bytes[start + index] !== text.charCodeAt(index)) return false;
+    }
+    this.#position = start + length;
+    return true;
+  }
+
+  /** A short text of so many bytes, if it is ASCII; else undefined, and nothing is read. */
+  ascii(length: number): string | undefined {
+    const bytes = this.#bytes;
+    const start = this.#position;
+    const end = start + length;
+    for (let at = start; at < end; at++) if (!((bytes[at] as number) < 0x80)) return undefined;
+    this.#position = end;
+    // Put together from its characters, a longer one would be a tree of strings.
+    if (length > CHARACTERS_MAX) return this.#asBuffer().toString("latin1", start, end);
+    let text = "";
+    for (let at = start; at < end; at++) text += String.fromCharCode(bytes[at] as number);
+    return text;
   }
 
   id(): UniqueId {
@@ -232,6 +328,11 @@ export class ByteReader {
   /** Refuses what is left over. */
   end(): void {
     if (this.remaining > 0) throw new DecodeError("bytes after the end of the message");
+  }
+
+  /** Refuses a part that does not end where it was said to. */
+  endAt(position: number): void {
+    if (this.#position !== position) throw new DecodeError("a part of another length than was said");
   }
 
   #take(length: number): number {

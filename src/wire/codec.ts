@@ -1,9 +1,6 @@
-import { Buffer } from "node:buffer";
-import { LIMITS } from "../env/index.ts";
-import { DecodeError } from "./bytes.ts";
-import { packValue, registerExtension, unpackValue } from "./msgpack.ts";
-import { checkPlainData, EXTENSION, MarkedMap, MarkedText, notEncodable } from "./plain-data.ts";
-import { scanValue } from "./scan.ts";
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import { readValue } from "./value-reader.ts";
+import { writeValue } from "./value-writer.ts";
 
 /** Values to bytes and back. Deterministic: equal values that were built alike give equal bytes. */
 export interface Codec<T> {
@@ -15,28 +12,14 @@ export interface Codec<T> {
   decode(bytes: Uint8Array): T;
 }
 
-registerExtension({
-  Class: Date,
-  type: EXTENSION.date,
-  pack: (date: Date) => {
-    const bytes = Buffer.allocUnsafe(8);
-    bytes.writeDoubleBE(date.getTime());
-    return bytes;
-  },
-  unpack: (bytes) => new Date(Buffer.from(bytes.buffer, bytes.byteOffset, 8).readDoubleBE()),
-});
-registerExtension({
-  Class: MarkedMap,
-  type: EXTENSION.map,
-  write: (map) => map.items,
-  read: (items) => mapOf(items as unknown[]),
-});
-registerExtension({
-  Class: MarkedText,
-  type: EXTENSION.text,
-  write: (text) => text.utf8,
-  read: (utf8) => Buffer.from(utf8 as Uint8Array).toString(),
-});
+/** A codec for values among others in one message: none needs a buffer of its own. */
+export interface InlineCodec<T> {
+  readonly name: string;
+  /** Appends it. @throws as `Codec.encode`; the writer is as it was */
+  write(writer: ByteWriter, value: T): void;
+  /** Reads one of so many bytes. @throws as `Codec.decode` */
+  read(reader: ByteReader, bytes: number): T;
+}
 
 /**
  * The default codec: MessagePack of plain data. What it encodes comes back the same, in a copy of its own:
@@ -50,46 +33,51 @@ registerExtension({
  *
  * Deterministic up to the order of keys, which is the order of insertion (integer-like keys first, as everywhere in JavaScript).
  *
- * @throws encode: `not-encodable`, with the value in `details.rejected`; decode: `DecodeError`, before anything was allocated
+ * @throws encode: `not-encodable`, with the value in `details.rejected`; decode: `DecodeError`
  */
 export const messagePack: Codec<unknown> = {
   name: "msgpack/1",
   encode(value) {
-    const bytes = packValue(checkPlainData(value));
-    // An item takes a byte at least, so short ones need no count.
-    if (bytes.length > LIMITS.valueItemsMax) checkItems(bytes, value);
-    return ownBytes(bytes);
+    // A getter of the value may encode as well, and then needs a writer of its own.
+    const writer = idle ?? new ByteWriter(WRITER_BYTES);
+    idle = undefined;
+    try {
+      writeValue(writer, value);
+      return writer.finish();
+    } finally {
+      idle = writer;
+    }
   },
   decode(bytes) {
-    scanValue(bytes);
-    try {
-      return unpackValue(bytes);
-    } catch (cause) {
-      throw new DecodeError("a value that cannot be decoded", { cause });
-    }
+    const reader = new ByteReader(bytes);
+    const value = readValue(reader);
+    reader.end();
+    return value;
   },
 };
 
-/** Encoded values share a buffer with later ones. That saves an allocation, unless a small value would keep a large buffer alive. */
-const SHARED_BUFFER_BYTES = 8 * 1024;
+/** Values of half as many bytes are copied when they are done; larger ones take the buffer with them. */
+const WRITER_BYTES = 8 * 1024;
+let idle: ByteWriter | undefined;
 
-function ownBytes(bytes: Uint8Array): Uint8Array {
-  const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-  const isFrugal = bytes.buffer.byteLength <= Math.max(SHARED_BUFFER_BYTES, 2 * bytes.length);
-  return isFrugal ? view : view.slice();
+/** As it is within a message. */
+export function inline<T>(codec: Codec<T>): InlineCodec<T> {
+  if (codec === (messagePack as Codec<unknown>)) return inlineMessagePack as InlineCodec<T>;
+  return {
+    name: codec.name,
+    write: (writer, value) => void writer.fixed(codec.encode(value)),
+    read: (reader, bytes) => codec.decode(reader.fixed(bytes)),
+  };
 }
 
-/** @throws `not-encodable` */
-function checkItems(bytes: Uint8Array, value: unknown): void {
-  try {
-    scanValue(bytes);
-  } catch (cause) {
-    throw notEncodable(value, `a value with more than ${LIMITS.valueItemsMax} items cannot be encoded`, cause);
-  }
-}
-
-function mapOf(items: readonly unknown[]): Map<unknown, unknown> {
-  const map = new Map<unknown, unknown>();
-  for (let index = 0; index < items.length; index += 2) map.set(items[index], items[index + 1]);
-  return map;
-}
+/** `messagePack`, within a message. */
+export const inlineMessagePack: InlineCodec<unknown> = {
+  name: messagePack.name,
+  write: writeValue,
+  read(reader, bytes) {
+    const end = reader.position + bytes;
+    const value = readValue(reader);
+    reader.endAt(end);
+    return value;
+  },
+};

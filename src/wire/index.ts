@@ -17,11 +17,11 @@
  * `messagePack`, takes plain data only, and gives back the same. Schemas check them at the edges (`validate`).
  *
  * Inside: `bytes` and `frames` know no I/O; `channel` is frames over one stream with batches (`outbox`), silence (`keep-alive`) and the
- * end; `handshake` makes a `link` of it. `codec` is msgpackr between two guards: `plain-data` looks at values before, `scan` at bytes.
+ * end; `handshake` makes a `link` of it; `codec` is `value-writer` and `value-reader`, which check as they go.
  * The layouts are in docs/design/wire.md.
  */
 export { ByteReader, ByteWriter, DecodeError, varintBytes } from "./bytes.ts";
-export { type Codec, messagePack } from "./codec.ts";
+export { type Codec, type InlineCodec, inline, inlineMessagePack, messagePack } from "./codec.ts";
 export { encodeFrame, FRAME_HEADER_BYTES, FRAME_VERSION, type Frame, FrameDecoder, KIND } from "./frames.ts";
 export {
   type AcceptDecision,

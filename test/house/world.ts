@@ -60,9 +60,8 @@ const ALLOWED: readonly { readonly path: RegExp; readonly names: ReadonlySet<str
   { path: /^src\/storage\/file\/real-file-system\.ts$/, names: names("node:fs") },
   { path: /^src\/storage\/file\/data-directory\.ts$/, names: names("node:fs node:path") },
   { path: /^src\/storage\/file\/directory-lock\.ts$/, names: names("node:fs node:net process") },
-  { path: /^src\/wire\/msgpack\.ts$/, names: names("msgpackr/pack") },
   // Dates as values that come and go.
-  { path: /^src\/wire\/(codec|plain-data)\.ts$/, names: names("Date") },
+  { path: /^src\/wire\/value-(reader|writer)\.ts$/, names: names("Date") },
   // A command line, not part of what it runs.
   {
     path: /^src\/(sim|cli)\/(main|command)(-[a-z]+)?\.ts$/,
