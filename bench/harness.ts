@@ -12,6 +12,10 @@ export interface Plan {
   /** Only cases whose name is this. */
   readonly only: string | undefined;
   readonly layouts: readonly Layout[];
+  /** Only rows against this one; undefined: all that can be had. */
+  readonly peer: string | undefined;
+  /** Tells of a peer that is missing, though nobody asked for it by name. */
+  readonly leaveOut: (what: string) => void;
 }
 
 /** One case in one layout, and how to measure it once at each side. */

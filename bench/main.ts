@@ -3,30 +3,39 @@
  *
  *   npm run bench -- NAME [--json] [--quick] [--case CASE] [--layout processes|one-process] [--peer PEER] [--dist FOLDER] [--profile FOLDER]
  *
- * NAME: transport, group-memory, formation, failover. Exit codes: 0 well; 1 a wrong result; 2 wrong usage, or a peer that cannot be had;
+ * NAME: see BENCHES. Exit codes: 0 well; 1 a wrong result; 2 wrong usage, or a peer that cannot be had;
  * 3 the harness failed. Whether a target is met is told, and changes no exit code: machines differ.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { catchUp } from "./catch-up.ts";
 import { failover } from "./failover.ts";
 import { formation } from "./formation.ts";
+import { groupDurable } from "./group-durable.ts";
 import { groupMemory } from "./group-memory.ts";
 import { type Layout, MissingPeer, type Plan, type Row, table, WrongResult } from "./harness.ts";
 import { Hosts } from "./hosts.ts";
-import { RAW_TLS } from "./peers.ts";
+import { ETCD, RAW_TLS } from "./peers.ts";
+import { reads } from "./reads.ts";
 import { transport } from "./transport.ts";
 
-type Bench = (plan: Plan, hosts: Hosts) => AsyncGenerator<Row>;
+interface Bench {
+  readonly run: (plan: Plan, hosts: Hosts) => AsyncGenerator<Row>;
+  readonly peers: readonly string[];
+}
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
-  ["transport", transport],
-  ["group-memory", groupMemory],
-  ["formation", formation],
-  ["failover", failover],
+  ["transport", { run: transport, peers: [RAW_TLS] }],
+  ["group-memory", { run: groupMemory, peers: [RAW_TLS] }],
+  ["group-durable", { run: groupDurable, peers: [ETCD, RAW_TLS] }],
+  ["reads", { run: reads, peers: [ETCD, RAW_TLS] }],
+  ["catch-up", { run: catchUp, peers: [RAW_TLS] }],
+  ["formation", { run: formation, peers: [RAW_TLS] }],
+  ["failover", { run: failover, peers: [RAW_TLS] }],
 ]);
 const LAYOUTS: readonly Layout[] = ["processes", "one-process"];
 const REPEATS = 5;
-const USAGE = `usage: npm run bench -- NAME [--json] [--quick] [--case CASE] [--layout ${LAYOUTS.join("|")}] [--peer ${RAW_TLS}]
+const USAGE = `usage: npm run bench -- NAME [--json] [--quick] [--case CASE] [--layout ${LAYOUTS.join("|")}] [--peer ${ETCD}|${RAW_TLS}]
 NAME: ${[...BENCHES.keys()].join(", ")}`;
 
 function options() {
@@ -37,7 +46,7 @@ function options() {
       quick: { type: "boolean", default: false },
       case: { type: "string" },
       layout: { type: "string" },
-      peer: { type: "string", default: RAW_TLS },
+      peer: { type: "string" },
       dist: { type: "string", default: fileURLToPath(new URL("../dist", import.meta.url)) },
       profile: { type: "string" },
     },
@@ -47,9 +56,14 @@ function options() {
   if (bench === undefined || more.length > 0) throw new TypeError("which bench?");
   const layouts = LAYOUTS.filter((layout) => values.layout === undefined || values.layout === layout);
   if (layouts.length === 0) throw new TypeError(`no such layout: ${values.layout}`);
-  if (values.peer !== RAW_TLS) throw new MissingPeer(`the peer ${values.peer} cannot be had here`);
-  const plan: Plan = { repeats: values.quick ? 1 : REPEATS, isQuick: values.quick, only: values.case, layouts };
-  return { bench, plan, isJson: values.json, host: { dist: values.dist, profileFolder: values.profile } };
+  const { peer, quick: isQuick } = values;
+  if (peer !== undefined && !bench.peers.includes(peer)) {
+    throw new MissingPeer(`the peer ${peer} cannot be had here; there are ${bench.peers.join(", ")}`);
+  }
+  const leftOut: string[] = [];
+  const leaveOut = (what: string): void => void leftOut.push(what);
+  const plan: Plan = { repeats: isQuick ? 1 : REPEATS, isQuick, only: values.case, layouts, peer, leaveOut };
+  return { bench, plan, leftOut, isJson: values.json, host: { dist: values.dist, profileFolder: values.profile } };
 }
 
 async function run(): Promise<number> {
@@ -60,29 +74,33 @@ async function run(): Promise<number> {
     console.error(`${(error as Error).message}\n${USAGE}`);
     return 2;
   }
-  const { bench, plan, isJson, host } = chosen;
+  const { bench, plan, leftOut, isJson, host } = chosen;
   const hosts = new Hosts(host);
   const rows: Row[] = [];
   try {
-    for await (const row of bench(plan, hosts)) {
+    for await (const row of bench.run(plan, hosts)) {
       rows.push(row);
       if (isJson) console.log(JSON.stringify(row));
       else if (process.stderr.isTTY) process.stderr.write(`${row.case} (${row.metric}, ${row.layout}): ${row.ratio}\n`);
     }
   } catch (error) {
-    console.error(error);
-    return error instanceof WrongResult ? 1 : 3;
+    console.error(error instanceof MissingPeer ? error.message : error);
+    return error instanceof WrongResult ? 1 : error instanceof MissingPeer ? 2 : 3;
   } finally {
     await hosts.stop();
   }
   if (rows.length === 0) {
-    console.error(`no such case: ${plan.only}\n${USAGE}`);
+    console.error(`no such case: ${plan.only ?? "in this layout"}\n${USAGE}`);
     return 2;
   }
-  if (!isJson)
-    console.log(
-      `${table(rows)}\nratio: above 1 ours is better; peer: ${rows[0]?.peerName}; medians of ${plan.repeats}`,
-    );
+  for (const what of leftOut) console.error(`left out: ${what}`);
+  if (!isJson) {
+    // A table for each peer.
+    for (const peerName of new Set(rows.map((row) => row.peerName))) {
+      const beside = rows.filter((row) => row.peerName === peerName);
+      console.log(`${table(beside)}\nratio: above 1 ours is better; peer: ${peerName}; medians of ${plan.repeats}`);
+    }
+  }
   return 0;
 }
 

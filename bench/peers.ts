@@ -3,6 +3,8 @@ import type { Hosts, Part } from "./hosts.ts";
 
 /** The peer of every network bench: a program of our own on `node:tls` and nothing else. */
 export const RAW_TLS = "node:tls";
+/** Three etcd processes, with a client of npm's. */
+export const ETCD = "etcd";
 
 /** A raw client and a raw server that it talks to. */
 export interface RawPair {

@@ -8,7 +8,7 @@ import { type Call, type ClientInit, type FromClient, isList, type Reply, type T
 
 /** Longer than a member takes to give up. */
 const REPLY_TIMEOUT_MS = 5_000;
-const THINK_MS = { from: 20, to: 100 } as const;
+const THINK_MS = { from: 10, to: 60 } as const;
 const RECONNECT_MS = 100;
 const REPORT_MS = 250;
 /** Of one process, and of processes. */

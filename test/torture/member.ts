@@ -1,5 +1,6 @@
 /** One process of the torture: a peer with a data directory, a member of the group, and a port where clients call. */
 import { createServer } from "node:net";
+import { inspect } from "node:util";
 import { type Group, type Logger, MosaikError, Network } from "../../src/index.ts";
 import { onLines, writeLine } from "./lines.ts";
 import { TortureMachine } from "./machine.ts";
@@ -45,7 +46,7 @@ tell({ type: "listening", peer: network.peerId });
 
 function end(cause: MosaikError | undefined): void {
   if (cause === undefined) return;
-  console.error(JSON.stringify({ level: "fatal", code: cause.code, cause: String(cause.stack) }));
+  console.error(JSON.stringify({ level: "fatal", code: cause.code, cause: inspect(cause, { depth: 6 }) }));
   process.exit(MosaikError.is(cause, "storage-failed", "storage-full") ? STORAGE_EXIT : 1);
 }
 

@@ -1,0 +1,138 @@
+// Ours: one node and its member of a group of keys and values, with or without a data directory, through the public surface alone.
+import { built, medianOf, nowUs, rateOf } from "./measure.mjs";
+
+const { defineMachine, Network } = await built("index.js");
+
+/** As many as etcd's client uses, so that the state stays small. */
+const KEYS = 1_000;
+
+/** `isSnapshotted: false`: a member that joins gets the log, all of it. */
+const tableOf = (isSnapshotted) =>
+  defineMachine("bench-table", {
+    state: () => ({ puts: 0, table: {} }),
+    commands: {
+      put: (state, { key, value }) => {
+        state.table[key] = value;
+        state.puts++;
+      },
+      count: (state) => {
+        state.puts++;
+      },
+    },
+    queries: {
+      get: (state, key) => state.table[key],
+      puts: (state) => state.puts,
+      size: (state) => Object.keys(state.table).length,
+    },
+    ...(isSnapshotted ? {} : { snapshot: false }),
+  });
+
+export class StoreMember {
+  #options;
+  #machine;
+  #network;
+  #group;
+  #acknowledged = 0;
+  #value = Buffer.alloc(256, 1);
+
+  constructor({ secret, dataDir, isSnapshotted = true }) {
+    this.#options = { secret, listen: "127.0.0.1:0", logger: false, ...(dataDir === undefined ? {} : { dataDir }) };
+    this.#machine = tableOf(isSnapshotted);
+  }
+
+  /** Makes the network. Where others reach it. */
+  async create(bootstrap) {
+    const options = bootstrap === undefined ? this.#options : { ...this.#options, bootstrap };
+    this.#network = await Network.create("bench", options);
+    return this.#network.status().addresses[0];
+  }
+
+  /** Resolves once online and open for commands; when that was, in microseconds of the machine's clock. */
+  async join(expect) {
+    this.#group = this.#network.groups.join("bench", { machine: this.#machine, expect, ...TUNING });
+    await this.#group.when.online();
+    return nowUs();
+  }
+
+  first() {
+    return this.#put();
+  }
+
+  isLeader() {
+    return this.#group.isLeader;
+  }
+
+  /** One write at a time: the median, in microseconds. */
+  putAlone(durationMs) {
+    return medianOf(() => this.#put(), { durationMs });
+  }
+
+  /** Writes per second. */
+  async puts(inFlight, durationMs) {
+    return (await rateOf(() => this.#put(), { inFlight, durationMs })).perSecond;
+  }
+
+  /** Strong reads per second. */
+  async gets(inFlight, durationMs) {
+    let next = 0;
+    const get = () => this.#group.query({ get: `key-${next++ % KEYS}` });
+    return (await rateOf(get, { inFlight, durationMs })).perSecond;
+  }
+
+  /** Many small commands, in batches. */
+  async fill(count, batch) {
+    for (let done = 0; done < count; done += batch) {
+      await this.#group.feedMany(Array.from({ length: Math.min(batch, count - done) }, () => "count"));
+    }
+  }
+
+  /** So many keys, in batches. */
+  async fillTable(count, batch) {
+    for (let done = 0; done < count; done += batch) {
+      const keys = Array.from({ length: Math.min(batch, count - done) }, (_, i) => `key-${done + i}`);
+      await this.#group.feedMany(keys.map((key) => ({ put: { key, value: key } })));
+    }
+  }
+
+  acknowledged() {
+    return this.#acknowledged;
+  }
+
+  position() {
+    return this.#group.position;
+  }
+
+  /** What the machine holds, by a strong read. */
+  async holds() {
+    const [puts, size] = await Promise.all([this.#group.query("puts"), this.#group.query("size")]);
+    return { puts: puts.result, size: size.result };
+  }
+
+  /**
+   * A new peer follows the group until it has `position`, and leaves again. Milliseconds from its making, and what it held.
+   */
+  async catchUp(bootstrap, position) {
+    const began = performance.now();
+    const network = await Network.create("bench", { ...this.#options, bootstrap });
+    const group = network.groups.join("bench", { machine: this.#machine, leadership: "observer", ...TUNING });
+    await group.when.reaches(position);
+    const ms = performance.now() - began;
+    const [puts, size] = await Promise.all(
+      ["puts", "size"].map((query) => group.query(query, { consistency: "weak" })),
+    );
+    await network.close();
+    return { ms, puts: puts.result, size: size.result };
+  }
+
+  async close() {
+    await this.#network?.close();
+  }
+
+  async #put() {
+    await this.#group.execute({ put: { key: `key-${this.#acknowledged % KEYS}`, value: this.#value } });
+    this.#acknowledged++;
+  }
+}
+
+/** What is asked of one member at once: a bench's batches are large. */
+const TUNING = { timeoutMs: 60_000 };
