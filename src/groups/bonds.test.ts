@@ -9,11 +9,18 @@ import { CLOSE, type Hello, type Link, type LinkHandlers } from "../wire/index.t
 import type { Bond } from "./bond.ts";
 import { Bonds, type Verdict } from "./bonds.ts";
 import { encodeHello } from "./frames.ts";
+import { NO_OPENINGS } from "./openings.ts";
 
 const GROUP = hash("group");
 const MACHINE = { name: "m", version: 1, codec: "c" };
 
-const payload = encodeHello({ group: GROUP, proof: new Uint8Array(0), machine: MACHINE, status: statusOf({}) });
+const payload = encodeHello({
+  group: GROUP,
+  proof: new Uint8Array(0),
+  machine: MACHINE,
+  openings: NO_OPENINGS,
+  status: statusOf({}),
+});
 const hello: Hello = { versionMin: 1, versionMax: 1, network: GROUP, features: 0, proof: new Uint8Array(0), payload };
 
 /** A link in name only: it notes how it ends. */
@@ -55,12 +62,14 @@ class Bench {
       machine: MACHINE,
       logger: silentLogger,
       status: () => statusOf({}),
+      openings: () => NO_OPENINGS,
       handlers: {
         onOpen: tell("open"),
         onClose: tell("close"),
         onFrame: () => {},
         onDrain: () => {},
         onAttempted: () => {},
+        onDoubted: () => {},
       },
     });
   }

@@ -2,9 +2,10 @@ import type { PeerDirectory } from "../discovery/index.ts";
 import { type Env, LIMITS, type Logger, type Scope, type Timer } from "../env/index.ts";
 import { type PeerId, type Secret, UniqueId } from "../identity/index.ts";
 import { DialError, type Endpoint, LinkRefused } from "../transport/index.ts";
-import { CLOSE, DecodeError, type Hello, type Link } from "../wire/index.ts";
+import { CLOSE, DecodeError, type Hello, type Link, type LinkClose } from "../wire/index.ts";
 import { Bond, type BondHandlers } from "./bond.ts";
 import { type BondHello, decodeHello, encodeHello } from "./frames.ts";
+import { type Openings, OpeningsMemory } from "./openings.ts";
 import type { MemberStatus } from "./status.ts";
 
 export const GROUP_PROTOCOL = "mosaik/group/1";
@@ -36,7 +37,9 @@ export interface BondsOptions {
   readonly machine: BondHello["machine"];
   readonly logger: Logger;
   readonly status: () => MemberStatus;
-  readonly handlers: BondHandlers & { onOpen(bond: Bond): void; onAttempted(): void };
+  /** Of our store. */
+  readonly openings: () => Openings;
+  readonly handlers: BondHandlers & { onOpen(bond: Bond): void; onAttempted(): void; onDoubted(by: PeerId): void };
 }
 
 /**
@@ -50,6 +53,7 @@ export class Bonds {
   readonly #o: BondsOptions;
   readonly #bonds = new Map<PeerId, Bond>();
   readonly #attempts = new Map<PeerId, Attempt>();
+  readonly #openings = new OpeningsMemory();
   readonly #reported = new Set<string>();
   #isClosed = false;
 
@@ -178,10 +182,15 @@ export class Bonds {
   #onDialFailed(peer: PeerId, attempt: Attempt, error: DialError | LinkRefused | DecodeError): void {
     attempt.failures++;
     attempt.wasTried = true;
-    if (error instanceof LinkRefused) this.#report(peer, error.close.code, error.close.reason);
+    if (error instanceof LinkRefused) this.#onRefused(peer, error.close);
     const ceilingMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt.failures - 1, 10));
     this.#arm(peer, attempt, ceilingMs / 2 + this.#o.env.random.below(Math.ceil(ceilingMs / 2) + 1));
     this.#o.handlers.onAttempted();
+  }
+
+  #onRefused(peer: PeerId, { code, reason, by }: LinkClose): void {
+    this.#report(peer, code, reason);
+    if (code === CLOSE.groupStaleStore && by === "peer") this.#o.handlers.onDoubted(peer);
   }
 
   #adopt(link: Link, hello: BondHello): void {
@@ -190,6 +199,7 @@ export class Bonds {
     attempt?.timer?.cancel();
     attempt?.controller?.abort();
     this.#attempts.delete(link.remoteId);
+    this.#openings.remember(link.remoteId, hello.status.storeId, hello.openings);
     const bond = new Bond(link, hello.status, this.#o.env.clock.monotonicUs());
     this.#bonds.set(bond.peer, bond);
     if (previous !== undefined) {
@@ -197,12 +207,16 @@ export class Bonds {
       this.#o.handlers.onClose(previous, { code: CLOSE.groupAlreadyBonded, reason: "replaced", by: "us" });
     }
     bond.start({
-      onFrame: (from, frame) => this.#o.handlers.onFrame(from, frame),
+      onFrame: (from, frame) => {
+        if (frame.type === "status") this.#openings.remember(from.peer, frame.status.storeId);
+        this.#o.handlers.onFrame(from, frame);
+      },
       onDrain: (from) => this.#o.handlers.onDrain(from),
       onClose: (from, close) => {
         if (this.#bonds.get(from.peer) !== from) return;
         this.#bonds.delete(from.peer);
         this.#o.handlers.onClose(from, close);
+        if (close.code === CLOSE.groupStaleStore) this.#onRefused(from.peer, close);
         this.refresh();
       },
     });
@@ -224,6 +238,11 @@ export class Bonds {
       this.#report(peer, CLOSE.groupInvalidProof, "wrong or missing secret");
       return { refuse: CLOSE.groupInvalidProof, reason: "the group's secret was not proved" };
     }
+    const doubt = this.#openings.doubt(peer, hello.status.storeId, hello.openings);
+    if (doubt !== undefined) {
+      this.#report(peer, CLOSE.groupStaleStore, doubt);
+      return { refuse: CLOSE.groupStaleStore, reason: doubt };
+    }
     const { name, codec } = this.#o.machine;
     if (hello.machine.name === name && hello.machine.codec === codec) return undefined;
     const reason = `machine \`${name}\` with codec \`${codec}\` here, \`${hello.machine.name}\` with \`${hello.machine.codec}\` there`;
@@ -239,7 +258,13 @@ export class Bonds {
 
   #hello(stream: Stream, label: string): Uint8Array {
     const proof = this.#o.secrets[0]?.prove(this.#o.selfId, this.#exported(stream, label)) ?? new Uint8Array(0);
-    return encodeHello({ group: this.#o.group, proof, machine: this.#o.machine, status: this.#o.status() });
+    return encodeHello({
+      group: this.#o.group,
+      proof,
+      machine: this.#o.machine,
+      openings: this.#o.openings(),
+      status: this.#o.status(),
+    });
   }
 
   #exported(stream: Stream, label: string): Uint8Array {

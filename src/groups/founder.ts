@@ -1,6 +1,6 @@
 import type { PeerDirectory } from "../discovery/index.ts";
 import { assert, mosaikError, type Timer } from "../env/index.ts";
-import { UniqueId } from "../identity/index.ts";
+import { type PeerId, UniqueId } from "../identity/index.ts";
 import type { Entry, MemberId } from "../raft/index.ts";
 import type { IncarnationId, Storage, StorageWrite } from "../storage/index.ts";
 import { DecodeError } from "../wire/index.ts";
@@ -116,6 +116,23 @@ export class Founder {
     if (!this.#isBusy) this.#setAside(life, "its leader dissolved the incarnation before it opened");
   }
 
+  /**
+   * A member remembers more of our store than is in it: an older copy was put back, or another process has one too. What it promised is
+   * forgotten, so it never votes again. A store that was drawn in this life cannot be one.
+   */
+  onDoubted(by: PeerId): void {
+    const storage = this.#storage;
+    if (storage === undefined || storage.openingCount <= 1 || this.#isBusy) return;
+    const { logger, groupId } = this.#o.context;
+    const peer = UniqueId.short(by);
+    logger.warn(
+      { group: UniqueId.short(groupId), peer, storeId: UniqueId.short(storage.storeId) },
+      "the group's store is an older copy, or one of two; it is set aside, and this member is a new one",
+    );
+    if (this.#life !== undefined) this.#endLife(this.#life);
+    this.#replace(storage, `peer ${peer} saw a later state of this store: it was rolled back, or copied`);
+  }
+
   #decide(): FoundingStep {
     const { untried } = this.#o.context.bonds;
     return decideFounding({
@@ -222,16 +239,27 @@ export class Founder {
   }
 
   #setAside(life: Life, reason: string): void {
-    const { logger, probe, selfId, groupId } = this.#o.context;
+    const { logger, groupId } = this.#o.context;
     logger.info(
       { group: UniqueId.short(groupId), incarnation: UniqueId.short(life.incarnation), reason },
       "a provisional store was set aside",
     );
+    this.#endLife(life);
+    this.#replace(life.storage, reason, life.incarnation);
+  }
+
+  #endLife(life: Life): void {
+    const { probe, selfId, groupId } = this.#o.context;
     life.stop();
     probe?.onSetAside({ peer: selfId, group: groupId, member: life.self, incarnation: life.incarnation });
+  }
+
+  /** @param left - what others shall know that we gave up for good */
+  #replace(old: Storage, reason: string, left?: IncarnationId): void {
+    const { groupId } = this.#o.context;
     this.#busy(async () => {
-      await life.storage.setAside(reason);
-      this.#left = [...this.#left, life.incarnation].slice(-LEFT_MAX);
+      await old.setAside(reason);
+      if (left !== undefined) this.#left = [...this.#left, left].slice(-LEFT_MAX);
       const storage = await this.#o.openStorage();
       if (storage.incarnation !== undefined)
         throw mosaikError("storage-failed", "a new store is not free", { details: { path: UniqueId.short(groupId) } });

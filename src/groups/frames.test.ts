@@ -113,6 +113,9 @@ const hello = record({
     version: arbitraryNumber,
     codec: fc.string({ maxLength: 30 }),
   }),
+  openings: fc
+    .tuple(fc.array(arbitrarySessionKey, { maxLength: 64 }), fc.nat(1_000))
+    .map(([ids, more]) => ({ count: ids.length === 0 ? 0 : ids.length + more, ids })),
   status,
 });
 

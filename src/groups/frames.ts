@@ -4,6 +4,7 @@ import type { Entry, Index, LogPosition, Message } from "../raft/index.ts";
 import type { IncarnationId, StoreId } from "../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
 import { type CommandBatch, readBatch, writeBatch } from "./entries.ts";
+import { OPENINGS_TOLD_MAX, type Openings } from "./openings.ts";
 import { readEntries, readMessage, readPosition, writeEntries, writeMessage, writePosition } from "./raft-codec.ts";
 import { LEFT_MAX, type MemberRole, type MemberStatus } from "./status.ts";
 
@@ -28,7 +29,8 @@ export const FRAME = {
 /** Commands in one frame: each costs much more than its bytes once it is decoded. Room for the largest batch, and as much before it. */
 export const FRAME_COMMANDS_MAX = 2 * LIMITS.batchCommandsMax;
 
-const HELLO_FORMAT = 1;
+const HELLO_FORMAT = 2;
+const OPENING_ID_BYTES = 16;
 const PROOF_BYTES = 32;
 const BINDING_BYTES = 8;
 const ROLES: readonly MemberRole[] = ["free", "voter", "reader"];
@@ -40,6 +42,8 @@ export interface BondHello {
   /** Of the group's own secret; empty if it has none. */
   readonly proof: Uint8Array;
   readonly machine: { readonly name: string; readonly version: number; readonly codec: string };
+  /** Of the sender's store, so that a copy of it is found out. */
+  readonly openings: Openings;
   readonly status: MemberStatus;
 }
 
@@ -91,6 +95,9 @@ const writer = new ByteWriter(4096);
 export function encodeHello(hello: BondHello): Uint8Array {
   writer.u8(HELLO_FORMAT).id(hello.group).bytes(hello.proof);
   writer.text(hello.machine.name).varint(hello.machine.version).text(hello.machine.codec);
+  const { count, ids } = hello.openings;
+  writer.varint(count).varint(ids.length);
+  for (const id of ids) writer.fixed(Buffer.from(id, "hex"));
   writeStatus(hello.status);
   return writer.finish();
 }
@@ -104,7 +111,18 @@ export function decodeHello(bytes: Uint8Array): BondHello {
   const name = reader.text(LIMITS.nameBytesMax);
   const version = reader.varint();
   const codec = reader.text(LIMITS.nameBytesMax);
-  return { group, proof, machine: { name, version, codec }, status: readStatus(reader) };
+  const openings = readOpenings(reader);
+  return { group, proof, machine: { name, version, codec }, openings, status: readStatus(reader) };
+}
+
+function readOpenings(reader: ByteReader): Openings {
+  const count = reader.varint();
+  const ids: string[] = [];
+  for (let left = reader.count(OPENINGS_TOLD_MAX, OPENING_ID_BYTES); left > 0; left--) {
+    ids.push(Buffer.from(reader.fixed(OPENING_ID_BYTES)).toString("hex"));
+  }
+  if (count < ids.length || (count > 0 && ids.length === 0)) throw new DecodeError("openings that do not add up");
+  return { count, ids };
 }
 
 /** The frame's number and payload. */

@@ -1,6 +1,5 @@
 import { type GroupState, MosaikError, mosaikError, Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
-import { UniqueId } from "../identity/index.ts";
 import type { IncarnationId, Storage, StorageFactory } from "../storage/index.ts";
 import type { Bond } from "./bond.ts";
 import { Bonds, type BondsOptions } from "./bonds.ts";
@@ -11,11 +10,12 @@ import { Founder } from "./founder.ts";
 import type { BondFrame } from "./frames.ts";
 import type { Life, LifeContext } from "./life.ts";
 import { Observations } from "./observations.ts";
+import { NO_OPENINGS, openingsOf } from "./openings.ts";
 import { Proposer } from "./proposer.ts";
 import { Reads } from "./reads.ts";
-import type { MachineFailure } from "./replica.ts";
+import { type MachineFailure, machineFailed } from "./replica.ts";
 import { Router } from "./router.ts";
-import { isSameStatus, type MemberStatus } from "./status.ts";
+import { isSameStatus, type MemberStatus, NO_STORE } from "./status.ts";
 
 const HANDOVER_TIMEOUT_MS = 1_000;
 /** How long a closing member waits to be let go. */
@@ -154,7 +154,7 @@ export class Member {
   status(): MemberStatus {
     const life = this.#life;
     return {
-      storeId: (this.#storage?.storeId ?? UniqueId.from("")) as MemberStatus["storeId"],
+      storeId: this.#storage?.storeId ?? NO_STORE,
       incarnation: life?.incarnation,
       role: life?.role ?? "free",
       isOpen: life?.isOpen ?? false,
@@ -208,6 +208,7 @@ export class Member {
       group: options.groupId,
       machine: { name: runtime.name, version: runtime.version, codec: runtime.codecName },
       status: () => this.status(),
+      openings: () => (this.#storage === undefined ? NO_OPENINGS : openingsOf(this.#storage)),
       handlers: {
         onOpen: (bond) => this.#onBondUp(bond),
         onFrame: (bond, frame) => this.#onFrame(bond, frame),
@@ -217,6 +218,7 @@ export class Member {
         },
         onClose: (bond) => this.#onBondDown(bond),
         onAttempted: () => this.#founder.evaluate(),
+        onDoubted: (by) => this.#founder.onDoubted(by),
       },
     });
   }
@@ -337,18 +339,12 @@ export class Member {
 
   #onMachineFailure(failure: MachineFailure): void {
     const { position, command, cause } = failure;
-    const failed = (outcome: "unknown" | "not-applied"): MosaikError =>
-      mosaikError(
-        "machine-failed",
-        `command \`${command}\` threw at position ${position}; this member's machine is halted`,
-        { outcome, details: { position, command }, cause },
-      );
-    this.#machineFailure = failed("not-applied");
+    this.#machineFailure = machineFailed(failure, "not-applied");
     this.#o.logger.error(
       { group: this.#o.name, position, command, cause },
       "the state machine failed and is halted on this member",
     );
-    this.proposer.fail(failed("unknown"), this.#machineFailure);
+    this.proposer.fail(machineFailed(failure, "unknown"), this.#machineFailure);
     this.reads.close(this.#machineFailure);
     this.conditions.close(this.#machineFailure);
     this.#life?.office.handOver();

@@ -1,3 +1,4 @@
+import { type MosaikError, mosaikError } from "../env/index.ts";
 import type { UniqueId } from "../identity/index.ts";
 import { hashBytes } from "../identity/index.ts";
 import { ENTRY_NOOP, type Entry, type Index } from "../raft/index.ts";
@@ -45,6 +46,18 @@ export interface MachineFailure {
   readonly position: number;
   readonly command: string;
   readonly cause: unknown;
+}
+
+/** What callers are told from then on. */
+export function machineFailed(
+  { position, command, cause }: MachineFailure,
+  outcome: "unknown" | "not-applied",
+): MosaikError {
+  return mosaikError(
+    "machine-failed",
+    `command \`${command}\` threw at position ${position}; this member's machine is halted`,
+    { outcome, details: { position, command }, cause },
+  );
 }
 
 /** One command that this replica applied, for those who watch. Rejected ones are left out: they changed nothing. */

@@ -1,4 +1,4 @@
-import type { PeerId } from "../identity/index.ts";
+import { type PeerId, UniqueId } from "../identity/index.ts";
 import type { Index, MemberId, Term } from "../raft/index.ts";
 import type { IncarnationId, StoreId } from "../storage/index.ts";
 
@@ -34,6 +34,9 @@ export interface MemberStatus {
   /** Incarnations whose stores this process set aside, the latest last. */
   readonly left: readonly IncarnationId[];
 }
+
+/** What a member tells before its store is open. */
+export const NO_STORE = UniqueId.from("") as StoreId;
 
 /** How many incarnations a member remembers to have left. */
 export const LEFT_MAX = 8;

@@ -25,6 +25,8 @@ export const CLOSE = {
   groupNotFound: 30404,
   groupInvalidProof: 30405,
   groupMismatch: 30409,
+  /** The store is an older copy, or one of two copies: it forgot what it promised. */
+  groupStaleStore: 30410,
   groupAlreadyBonded: 30429,
 } as const;
 

@@ -158,7 +158,13 @@ async function bond(
   };
   const machine = { name: MACHINE, version: 1, codec: "msgpack/1" };
   const group = UniqueId.derive(UniqueId.from(NETWORK), UniqueId.toBytes(hash(GROUP)));
-  const payload = encodeBondHello({ group, proof: new Uint8Array(0), machine, status });
+  const payload = encodeBondHello({
+    group,
+    proof: new Uint8Array(0),
+    machine,
+    openings: { count: 0, ids: [] },
+    status,
+  });
   const answer = new Promise<MemberStatus>((resolve, reject) => {
     onFrames(socket, ({ kind, payload: bytes }) => {
       if (kind === KIND.hello) resolve(decodeBondHello(decodeHello(bytes).payload).status);

@@ -2,7 +2,7 @@
 import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -10,9 +10,7 @@ import { fileURLToPath } from "node:url";
 import { Network } from "../../src/index.ts";
 import type { Order, Told } from "./durable-process.ts";
 
-// Real sockets, disks and time: each wait has its own deadline, far beyond what it takes.
-const DEADLINE_MS = 60_000;
-const within = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(DEADLINE_MS) });
+// Real sockets, disks and time: the runner's deadline for a file is the only one.
 const PROCESS = fileURLToPath(new URL("./durable-process.ts", import.meta.url));
 
 const root = mkdtempSync(join(tmpdir(), "mosaik-durable-"));
@@ -35,7 +33,7 @@ class Process {
     const argument = JSON.stringify({ dataDir, bootstrap });
     this.#child = fork(PROCESS, [argument], { execArgv: ["--import", "tsx"], stdio: "inherit" });
     running.add(this.#child);
-    this.#exit = once(this.#child, "exit", within()).then(([code]) => {
+    this.#exit = once(this.#child, "exit").then(([code]) => {
       running.delete(this.#child);
       for (const { reject } of this.#calls.values()) reject(Object.assign(new Error("it died"), { code: "died" }));
       return code;
@@ -194,6 +192,31 @@ describe("members with a data directory", () => {
 });
 
 describe("a data directory", () => {
+  it("of which an older copy is put back is found out by the others, set aside, and its vote is not used again", async () => {
+    const places = directories("copied");
+    const ledger = new Ledger();
+    const [first, second, third] = (await startAll(places)) as [Process, Process, Process];
+    await ledger.add(first);
+    await third.end("SIGKILL");
+    const filter = (path: string): boolean => !path.endsWith(".sock");
+    cpSync(places[2] as string, join(root, "copy"), { recursive: true, filter });
+    const again = await Process.start(places[2] as string, [first.address]);
+    await again.call({ type: "ready" });
+    for (let i = 0; i < 5; i++) await ledger.add(again);
+    await again.end("SIGKILL");
+    rmSync(places[2] as string, { recursive: true });
+    cpSync(join(root, "copy"), places[2] as string, { recursive: true });
+
+    const rolledBack = await Process.start(places[2] as string, [first.address]);
+    equal(rolledBack.peerId, third.peerId);
+    await rolledBack.call({ type: "ready" });
+    await ledger.check([first, second, rolledBack]);
+    const [aside] = readdirSync(join(places[2] as string, "aside"));
+    const reason = readFileSync(join(places[2] as string, "aside", aside as string, "reason"), "utf8");
+    ok(/rolled back, or copied/.test(reason), reason);
+    await Promise.all([first, second, rolledBack].map((process) => process.end("SIGKILL")));
+  });
+
   it("is for one process at a time; one that is killed leaves it free", async () => {
     const directory = join(root, "locked");
     const first = await Process.start(directory);

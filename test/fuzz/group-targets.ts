@@ -11,6 +11,7 @@ import {
 import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello } from "../../src/groups/frames.ts";
 import { defineMachine } from "../../src/groups/index.ts";
 import { runtimeOf } from "../../src/groups/machine/index.ts";
+import type { Openings } from "../../src/groups/openings.ts";
 import { readEntries, readMessage, writeEntries, writeMessage } from "../../src/groups/raft-codec.ts";
 import { decodeSessions, encodeSessions } from "../../src/groups/session-codec.ts";
 import { SessionTable } from "../../src/groups/sessions.ts";
@@ -34,6 +35,7 @@ export const groupTargets: readonly Target[] = [
         group: id(chance),
         proof: chance.bytes(chance.pick([0, 32])),
         machine: { name: text(chance, 40), version: chance.number(), codec: "msgpack/1" },
+        openings: openings(chance),
         status: status(chance),
       }),
     decode: decodeHello,
@@ -155,6 +157,11 @@ function message(chance: Chance): Message {
     () => ({ type: "snapshot", term, place: prev, round: chance.number() }),
   ];
   return chance.pick(makers)();
+}
+
+function openings(chance: Chance): Openings {
+  const ids = chance.list(64, () => sessionKey(chance));
+  return { count: ids.length === 0 ? 0 : ids.length + chance.below(1000), ids };
 }
 
 function status(chance: Chance): MemberStatus {

@@ -65,7 +65,13 @@ class Mallory {
       leader: undefined,
       position: 0,
     };
-    const hello = encodeHello({ group: group?.id as UniqueId, proof: new Uint8Array(0), machine, status });
+    const hello = encodeHello({
+      group: group?.id as UniqueId,
+      proof: new Uint8Array(0),
+      machine,
+      openings: { count: 0, ids: [] },
+      status,
+    });
     const link = await endpoint.dial({ id: network.peerId, addresses: network.status().addresses }, GROUP_PROTOCOL, {
       signal: new AbortController().signal,
       payload: () => hello,
