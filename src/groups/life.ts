@@ -119,9 +119,9 @@ export class Life {
     if (this.isServing) return true;
     return this.isLeader && this.voters.length === 1 && this.#isPast(this.term);
   }
-  /** In our log, committed or not. */
+  /** In our log, committed or not. One that is learnt and applied in a single step is never looked for in the log. */
   get isOpen(): boolean {
-    return this.#hasOpenEntry;
+    return this.replica.isOpen || this.#hasOpenEntry;
   }
   /** A command is in our log, committed or not. */
   get hasCommands(): boolean {

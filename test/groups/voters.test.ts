@@ -27,6 +27,25 @@ scenario("a lone founder is joined by two: they follow, become voters, and go on
   equal((await cyd.query("value")).result, 8);
 });
 
+scenario(
+  "whoever learnt of the group's life from others keeps it, too: no store with commands is ever set aside",
+  async (nodes) => {
+    const [ada] = (await nodes.online(["ada"], { expect: 1 })) as [Counters];
+    await ada.execute({ add: 7 });
+    const [bob, cyd] = (await nodes.join(["bob", "cyd"], { expect: 1 })) as [Counters, Counters];
+    await nodes.within(
+      10_000,
+      nodes.until(() => [ada, bob, cyd].every((group) => votersOf(group) === 3)),
+    );
+    nodes.kill("ada");
+    await nodes.within(5_000, bob.when.online());
+    // Far longer than a provisional store is kept without progress.
+    await nodes.sleep(30_000);
+    deepEqual(await bob.query("value"), { position: 1, result: 7 });
+    deepEqual(await cyd.query("value"), { position: 1, result: 7 });
+  },
+);
+
 scenario("one that joins a pair makes it three; a fourth waits for a fifth", async (nodes) => {
   const pair = await nodes.online(["ada", "bob"], { expect: 2 });
   const [cyd] = (await nodes.join(["cyd"], { expect: 2 })) as [Counters];
