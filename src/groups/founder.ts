@@ -12,6 +12,8 @@ import { LEFT_MAX, type MemberStatus, memberId, peerOf } from "./status.ts";
 
 /** A founder waits this long for each lower id that it sees; a lone one, once. */
 const BOOTSTRAP_DELAY_MS = 1_000;
+/** Before it follows, a member looks around for so long if it has not met all: the lower of two rivals may come into sight a moment later. */
+const LOOK_AROUND_MS = 100;
 /** A provisional incarnation that does not open, or has no leader, is given up after this. */
 const ABANDON_AFTER_MS = 10_000;
 /** Of the genesis: every term that is voted on comes later. */
@@ -44,6 +46,7 @@ export class Founder {
   #foundedHere = false;
   #hasCampaigned = false;
   #foundingSinceUs: number | undefined;
+  #followingSinceUs: number | undefined;
   #timer: Timer | undefined;
   #left: readonly IncarnationId[] = [];
   /** A lone leader sees free members, and no other incarnation, since then. */
@@ -148,11 +151,18 @@ export class Founder {
     this.#timer?.cancel();
     if (step.type !== "found") this.#foundingSinceUs = undefined;
     if (step.type === "wait" || this.#storage === undefined) return;
-    if (step.type === "follow") return this.#bind(this.#storage, step.incarnation, []);
+    if (step.type === "follow") return this.#follow(this.#storage, step.incarnation);
     this.#foundingSinceUs ??= this.#nowUs();
     const leftMs = step.afterDelays * BOOTSTRAP_DELAY_MS - (this.#nowUs() - this.#foundingSinceUs) / 1_000;
     if (leftMs > 0) this.#timer = this.#o.context.scope.after(leftMs, () => this.evaluate());
     else this.#found(this.#storage, step.voters);
+  }
+
+  #follow(storage: Storage, incarnation: IncarnationId): void {
+    this.#followingSinceUs ??= this.#nowUs();
+    const leftMs = LOOK_AROUND_MS - (this.#nowUs() - this.#followingSinceUs) / 1_000;
+    if (leftMs <= 0 || this.#o.context.bonds.untried.length === 0) this.#bind(storage, incarnation, []);
+    else this.#timer = this.#o.context.scope.after(leftMs, () => this.evaluate());
   }
 
   #found(storage: Storage, voters: readonly MemberId[]): void {
@@ -179,6 +189,7 @@ export class Founder {
     this.#boundUs = this.#nowUs();
     this.#leaderSeenUs = this.#boundUs;
     this.#foundingSinceUs = undefined;
+    this.#followingSinceUs = undefined;
     this.#companySinceUs = undefined;
     this.#hasCampaigned = false;
     this.#timer?.cancel();

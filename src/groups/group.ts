@@ -222,7 +222,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
         return this.#until(() => (driver.leader === before ? undefined : driver.leader), options?.signal);
       },
       leaderIs: (peer, options) => whether(() => driver.leader === peer)(options),
-      rival: (options) => this.#until(() => driver.observations.rivals.values().next().value, options?.signal),
+      rival: (options) => this.#until(() => driver.observations.rivals[0], options?.signal),
       reaches: (position, options) => whether(() => driver.position >= position)(options),
     };
   }

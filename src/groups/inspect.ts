@@ -16,7 +16,7 @@ export function inspectMember(member: Member): object {
     reads: reads.pending,
     bonds: bonds.all.map(({ peer, status, link }) => ({ peer, status, queuedBytes: link.queuedBytes })),
     predecessor: observations.predecessor,
-    rivals: [...observations.rivals].sort(),
+    rivals: observations.rivals,
     counters: { ...observations.counters },
   };
 }

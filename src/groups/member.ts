@@ -66,7 +66,7 @@ export class Member {
   constructor(options: MemberOptions) {
     this.#o = options;
     const { env, selfId, groupId, directory, logger } = options;
-    this.observations = new Observations(logger, options.name);
+    this.observations = new Observations(logger, options.name, () => ({ life: this.#life, bonds: this.bonds.all }));
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -281,7 +281,7 @@ export class Member {
     switch (frame.type) {
       case "status":
         this.#life?.onBond(bond);
-        this.observations.noteRival(this.#life, bond);
+        this.observations.reportRivals();
         this.#founder.onBondChange(bond);
         return this.#onChange();
       case "genesis":
@@ -309,6 +309,7 @@ export class Member {
     this.reads.sweep();
     if (this.proposer.pending > 0 || this.reads.pending > 0) this.onDemand();
     if (this.#ticks % TICKS_PER_SECOND !== 0) return;
+    this.observations.reportRivals();
     if (this.position !== this.#toldStatus?.position) this.#toldStatus = undefined;
     this.#tellStatus();
     this.#founder.evaluate();

@@ -11,22 +11,28 @@ const RIVALS_MAX = 16;
 /** Entries were left out (a slow reader, a new copy of the state): query anew. */
 export type Reset = Readonly<{ type: "reset"; position: number }>;
 
+interface ObservedView {
+  readonly life: Life | undefined;
+  readonly bonds: readonly Bond[];
+}
+
 /** What a member saw, for those who watch it: counters, rivals, applied commands. */
 export class Observations {
   readonly counters = { elections: 0, leaderChanges: 0 };
-  /** Open incarnations of this group that are not ours. They never merge: the operator decides. */
-  readonly rivals = new Set<IncarnationId>();
+  readonly #reported = new Set<IncarnationId>();
   /** The damaged store that ours was drawn for. */
   predecessor: SetAside | undefined;
   readonly #watchers = new Set<SubscriptionQueue<AppliedCommand | Reset>>();
   readonly #logger: Logger;
   readonly #name: string;
+  readonly #view: () => ObservedView;
   #role: string | undefined;
   #leader: PeerId | undefined;
 
-  constructor(logger: Logger, name: string) {
+  constructor(logger: Logger, name: string, view: () => ObservedView) {
     this.#logger = logger;
     this.#name = name;
+    this.#view = view;
   }
 
   get isWatched(): boolean {
@@ -54,21 +60,27 @@ export class Observations {
     );
   }
 
-  noteRival(life: Life | undefined, { peer, status }: Bond): void {
-    if (life?.replica.isOpen !== true || !status.isOpen || status.incarnation === undefined) return;
-    if (status.incarnation === life.incarnation || this.rivals.has(status.incarnation)) return;
-    if (this.rivals.size >= RIVALS_MAX) return;
-    this.rivals.add(status.incarnation);
-    const fields = {
-      group: this.#name,
-      ours: life.incarnation,
-      theirs: status.incarnation,
-      peer: UniqueId.short(peer),
-    };
-    this.#logger.error(
-      fields,
-      "rival-incarnation: this group exists twice, and both serve; set one aside with `discard`",
-    );
+  /** Open incarnations of this group that are not ours, while a member of theirs is in sight. They never merge: the operator decides. */
+  get rivals(): readonly IncarnationId[] {
+    const { life, bonds } = this.#view();
+    if (life?.replica.isOpen !== true) return [];
+    const incarnations = bonds.filter(({ status }) => status.isOpen).map(({ status }) => status.incarnation);
+    const rivals = new Set(incarnations.filter((one) => one !== undefined && one !== life.incarnation));
+    return ([...rivals] as IncarnationId[]).sort().slice(0, RIVALS_MAX);
+  }
+
+  /** Once each, however often it comes and goes. */
+  reportRivals(): void {
+    const rivals = this.rivals.filter((rival) => !this.#reported.has(rival));
+    for (const theirs of rivals.slice(0, RIVALS_MAX - this.#reported.size)) {
+      this.#reported.add(theirs);
+      const { life, bonds } = this.#view();
+      const peers = bonds.filter(({ status }) => status.incarnation === theirs).map(({ peer }) => UniqueId.short(peer));
+      this.#logger.error(
+        { group: this.#name, ours: life?.incarnation, theirs, peers: peers.slice(0, RIVALS_MAX) },
+        "rival-incarnation: this group exists twice, and both serve; set one aside with `discard`",
+      );
+    }
   }
 
   watch(position: number, signal: AbortSignal | undefined): Subscription<AppliedCommand | Reset> {

@@ -39,6 +39,10 @@ export const METRICS = {
   voters: gauge("groups_raft_committee_voters", "Voters in the group."),
   nonVoters: gauge("groups_raft_committee_non_voters", "Members that follow without a vote."),
   committeeSize: gauge("groups_raft_committee_size", "Members in sight, this one included."),
+  rivals: gauge(
+    "groups_rivals",
+    "Other open incarnations of the group in sight: it exists more than once, and an operator must decide.",
+  ),
   bondsActive: gauge("groups_bonds_active", "Members that this one has a bond with."),
   bondBytesSent: counter("groups_bonds_bytes_sent", "Bytes of frames sent on bonds."),
   bondBytesReceived: counter("groups_bonds_bytes_received", "Bytes of frames received on bonds."),

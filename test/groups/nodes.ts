@@ -112,6 +112,10 @@ export class Nodes {
     return groups;
   }
 
+  has(name: string): boolean {
+    return this.#networks.has(name);
+  }
+
   network(name: string): Network {
     const network = this.#networks.get(name);
     if (network === undefined) throw new Error(`no node ${name}`);
