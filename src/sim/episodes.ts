@@ -56,7 +56,7 @@ function pairUp({ simulation, random }: EpisodeScene): readonly [SimulatedNode, 
 }
 
 /** A node dies and comes back. */
-async function dieAndReturn(scene: EpisodeScene, node: SimulatedNode, silent: boolean): Promise<void> {
+export async function dieAndReturn(scene: EpisodeScene, node: SimulatedNode, silent: boolean): Promise<void> {
   const { simulation, random } = scene;
   node.crash({ silent });
   await simulation.sleep(random.pick([random.between(1, 50), random.between(100, 4_000)]));
@@ -64,7 +64,8 @@ async function dieAndReturn(scene: EpisodeScene, node: SimulatedNode, silent: bo
   scene.onRestarted(node);
 }
 
-async function withVictim(
+/** For as long as somebody can be spared. */
+export async function withVictim(
   scene: EpisodeScene,
   suffer: (node: SimulatedNode) => Promise<void>,
   wanted?: SimulatedNode,
@@ -159,43 +160,9 @@ const NODES: Partial<Record<FaultKind, Episode>> = {
   },
 };
 
-const DISKS: Partial<Record<FaultKind, Episode>> = {
-  "slow-disk": async (scene) => {
-    const { simulation, random } = scene;
-    const { disk } = random.pick(simulation.nodes);
-    const before = disk.steps;
-    disk.setSyncDelay({ fromUs: 5_000, toUs: random.pick([50_000, 300_000]) });
-    await simulation.sleep(random.between(300, 2_500));
-    disk.setSyncDelay();
-    simulation.faults.count("slow-disk", disk.steps - before);
-  },
-  /** The power fails in the middle of a slow write. */
-  "lost-writes": (scene) =>
-    withVictim(scene, async (node) => {
-      const { disk } = node;
-      disk.setSyncDelay({ fromUs: 50_000, toUs: 400_000 });
-      const untilUs = scene.simulation.world.nowUs + 1_000_000;
-      while (disk.changesUnderWay === 0 && scene.simulation.world.nowUs < untilUs) await scene.simulation.sleep(1);
-      disk.setSyncDelay();
-      await dieAndReturn(scene, node, scene.random.chance(1, 2));
-    }),
-  /** EIO: the member stops for good. Somebody exchanges the cable, and starts the process again. */
-  "disk-error": (scene) =>
-    withVictim(scene, async (node) => {
-      const { disk } = node;
-      disk.failAfter(scene.random.below(3));
-      const untilUs = scene.simulation.world.nowUs + 3_000_000;
-      while (!disk.hasFailed && scene.simulation.world.nowUs < untilUs) await scene.simulation.sleep(5);
-      if (disk.hasFailed) scene.simulation.faults.count("disk-error");
-      await scene.simulation.sleep(scene.random.between(10, 1_500));
-      await dieAndReturn(scene, node, false);
-    }),
-};
-
 /** An episode for each kind of fault. `restart` is the end of a crash. */
 export const EPISODES: Readonly<Partial<Record<FaultKind, Episode>>> = {
   ...WIRE,
   ...NODES,
-  ...DISKS,
   restart: (scene) => withVictim(scene, (node) => dieAndReturn(scene, node, scene.random.chance(1, 2))),
 };

@@ -8,7 +8,9 @@
  * - `crash`: processes killed; `power-loss`: the same, without a word to the peers; `restart`: nodes that were online again after it
  * - `pause`: events held back
  * - `clock-jump`, `clock-drift`: looks at a wall clock that had jumped, timers of a clock that ran fast or slow
- * - `slow-disk`: syncs that took long; `lost-writes`: changes not yet synced when the process died
+ * - `slow-disk`: syncs that took long; `lost-writes`: changes not yet synced when the process died; `torn-write`: writes of which some sectors
+ *   were there after a power loss, and some were not; `io-crash`: nodes that died at a numbered call to their disk
+ * - `bit-flip`: stores that were found damaged, and set aside
  * - `disk-error`: syncs that failed (EIO), and stopped their member
  */
 export const FAULT_KINDS = [
@@ -28,6 +30,9 @@ export const FAULT_KINDS = [
   "clock-drift",
   "slow-disk",
   "lost-writes",
+  "torn-write",
+  "io-crash",
+  "bit-flip",
   "disk-error",
 ] as const;
 

@@ -3,7 +3,7 @@ import type { AnyMachine, Group, OpenOptions, RoleOptions } from "../groups/inde
 import { Identity } from "../identity/index.ts";
 import { createNetwork, type Network } from "../network.ts";
 import type { NetworkOptions } from "../network-options.ts";
-import { SimDisk, simStorageFactory } from "../storage/index.ts";
+import { FileDisk, type NodeDisk, SimDisk } from "../storage/index.ts";
 import { MemoryNetwork } from "../transport/index.ts";
 import { FaultCounter } from "./fault-counter.ts";
 import { GroupInvariants, RunViolation } from "./group-invariants.ts";
@@ -19,6 +19,8 @@ export interface SimulationOptions {
   readonly onTrace?: ((text: string) => void) | undefined;
   readonly usualDelay?: DelayRange | undefined;
   readonly virtualMsMax?: number | undefined;
+  /** The nodes keep the product's own files, on simulated file systems. */
+  readonly hasFiles?: boolean | undefined;
 }
 
 const NETWORK_NAME = "simulated";
@@ -35,6 +37,7 @@ export class Simulation {
   readonly weather: Weather;
   readonly wire: MemoryNetwork;
   readonly invariants: GroupInvariants;
+  readonly hasFiles: boolean;
   readonly #nodes = new Map<string, SimulatedNode>();
   readonly #names = new Map<string, string>();
 
@@ -44,6 +47,7 @@ export class Simulation {
       virtualMsMax: options.virtualMsMax,
       onEvent: (_timeUs, node, label) => this.trace.add(node, label),
     });
+    this.hasFiles = options.hasFiles === true;
     this.trace = new Trace(() => this.world.nowUs, {
       keepLines: options.keepTrace === true,
       onText: options.onTrace,
@@ -153,7 +157,7 @@ export class SimulatedNode {
   readonly #options: NetworkOptions;
   readonly #joined: JoinedGroup[] = [];
   readonly #groups = new Map<string, Group<AnyMachine>>();
-  #disk: SimDisk;
+  #disk: NodeDisk;
   #disks = 1;
   #network: Network | undefined;
 
@@ -172,7 +176,7 @@ export class SimulatedNode {
   get isPaused(): boolean {
     return this.#virtual.isPaused;
   }
-  get disk(): SimDisk {
+  get disk(): NodeDisk {
     return this.#disk;
   }
   /** Of its present life. */
@@ -219,7 +223,7 @@ export class SimulatedNode {
       identity,
       transport: (init) =>
         this.#simulation.wire.transport({ env: init.env, identity: init.identity, address: init.listen }),
-      storage: simStorageFactory(this.#disk, env),
+      storage: this.#disk.storage(env),
       logger: this.#logger(),
       probe: this.#simulation.invariants,
     });
@@ -238,10 +242,11 @@ export class SimulatedNode {
     this.#groups.clear();
     this.#virtual.crash();
     this.#simulation.wire.crash(this.address, { silent });
-    const lostBefore = this.#disk.lostChanges;
     this.#disk.crash();
+    const { lost, torn } = this.#disk.takeEffects();
     this.#simulation.faults.count(silent ? "power-loss" : "crash");
-    this.#simulation.faults.count("lost-writes", this.#disk.lostChanges - lostBefore);
+    this.#simulation.faults.count("lost-writes", lost);
+    this.#simulation.faults.count("torn-write", torn);
   }
 
   /** Begins its next life. With another disk it is another peer. */
@@ -265,9 +270,10 @@ export class SimulatedNode {
     this.#virtual.resume();
   }
 
-  #makeDisk(): SimDisk {
+  #makeDisk(): NodeDisk {
     const random = this.#simulation.random.fork(`disk/${this.name}/${this.#disks}`);
-    return new SimDisk(this.name, random, (step) => this.#note(`disk ${step}`));
+    const onStep = (step: string): void => this.#note(`disk ${step}`);
+    return this.#simulation.hasFiles ? new FileDisk(random, onStep) : new SimDisk(this.name, random, onStep);
   }
 
   #note(what: string): void {
@@ -276,8 +282,14 @@ export class SimulatedNode {
 
   /** An error that a node logs is a bug: what is expected of peers and networks is not an error. */
   #logger(): Logger {
+    const note = (fields: object, message: string): void => {
+      const { reason } = fields as { readonly reason?: unknown };
+      this.#note(`logs: ${message}${typeof reason === "string" ? `: ${reason}` : ""}`);
+    };
     return {
       ...silentLogger,
+      info: note,
+      warn: note,
       error: (fields, message) => {
         const { cause } = fields as { readonly cause?: unknown };
         // A disk that was made to fail stops its member, and says so.

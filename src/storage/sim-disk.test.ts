@@ -40,7 +40,7 @@ async function crashRun(seed: number, crashMs: number): Promise<{ promised: numb
     equal(again.storeId, store.storeId);
     const { length } = await again.getRange(1, 99);
     equal(length, again.last.index, "no gap");
-    return { promised, found: length, lost: disk.lostChanges };
+    return { promised, found: length, lost: disk.takeEffects().lost };
   });
 }
 

@@ -3,6 +3,7 @@ import { ID_BYTES, type UniqueId } from "../identity/index.ts";
 import type { Entry, HardState, Index, LogPosition } from "../raft/index.ts";
 import { drawOpeningId, drawStoreId } from "./memory.ts";
 import { headOf, memorySnapshotReader, memorySnapshotWriter } from "./memory-snapshot.ts";
+import { type CrashEffect, type NodeDisk, type SyncDelay, USUAL_READ_DELAY, USUAL_SYNC_DELAY } from "./node-disk.ts";
 import { StoreState } from "./store-state.ts";
 import type {
   IncarnationId,
@@ -17,15 +18,6 @@ import type {
   StoreId,
 } from "./types.ts";
 
-/** How long a sync takes, in microseconds, both ends included. */
-export interface SyncDelay {
-  readonly fromUs: number;
-  readonly toUs: number;
-}
-
-const USUAL_DELAY: SyncDelay = { fromUs: 100, toUs: 3_000 };
-const READ_DELAY: SyncDelay = { fromUs: 10, toUs: 200 };
-
 /** One change on its way to the platter. */
 interface PendingChange {
   readonly apply: (durable: StoreState) => void;
@@ -37,7 +29,7 @@ interface PendingChange {
  * One node's disk in the simulator. It outlives the node's lives: what was synced is there at the next `open`, what was not is gone
  * after a crash, except that a prefix of the changes under way may have made it, each whole or not at all.
  */
-export class SimDisk {
+export class SimDisk implements NodeDisk {
   readonly name: string;
   /** The node's key: with its disk it loses its identity. */
   readonly identitySeed: Uint8Array;
@@ -47,7 +39,7 @@ export class SimDisk {
   readonly #images = new Map<UniqueId, StoreState>();
   readonly #open = new Set<SimStorage>();
   #steps = 0;
-  #delay = USUAL_DELAY;
+  #delay = USUAL_SYNC_DELAY;
   #failAtStep: number | undefined;
   #lostChanges = 0;
 
@@ -69,18 +61,16 @@ export class SimDisk {
     for (const store of this.#open) sum += store.changesUnderWay;
     return sum;
   }
-  /** Changes that crashes took away: the effect of a crash on this disk. */
-  get lostChanges(): number {
-    return this.#lostChanges;
-  }
-
-  /** From now on syncs take this long; without an argument the usual 0.1 to 3 ms. */
-  setSyncDelay(delay: SyncDelay = USUAL_DELAY): void {
+  setSyncDelay(delay: SyncDelay = USUAL_SYNC_DELAY): void {
     assert(delay.fromUs >= 0 && delay.fromUs <= delay.toUs, "a delay is a range");
     this.#delay = delay;
   }
 
-  /** The sync after `steps` more good ones fails with EIO, and all that follow in this life of the node. */
+  storage(env: Env): StorageFactory {
+    return simStorageFactory(this, env);
+  }
+
+  /** All that follow in this life of the node fail, too. */
   failAfter(steps: number): void {
     this.#failAtStep = this.#steps + steps + 1;
   }
@@ -97,13 +87,19 @@ export class SimDisk {
     this.#failAtStep = undefined;
   }
 
+  takeEffects(): CrashEffect {
+    const lost = this.#lostChanges;
+    this.#lostChanges = 0;
+    return { lost, torn: 0 };
+  }
+
   /** @internal */
   drawDelayUs(): number {
     return this.#random.between(this.#delay.fromUs, this.#delay.toUs);
   }
   /** @internal */
   drawReadDelayUs(): number {
-    return this.#random.between(READ_DELAY.fromUs, READ_DELAY.toUs);
+    return this.#random.between(USUAL_READ_DELAY.fromUs, USUAL_READ_DELAY.toUs);
   }
   /** @internal True if this sync works. */
   step(what: string): boolean {

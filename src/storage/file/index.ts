@@ -7,5 +7,6 @@
  * and never used again. See docs/design/storage.md.
  */
 export { type DataDirectory, fileStorageFactory, openDataDirectory } from "./data-directory.ts";
+export { FileDisk } from "./file-disk.ts";
 export type { FileSystem, OpenFile, OpenMode } from "./file-system.ts";
 export { realFileSystem } from "./real-file-system.ts";

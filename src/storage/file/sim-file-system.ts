@@ -1,11 +1,11 @@
 import { assert, type SeededRandom } from "../../env/index.ts";
 import type { FileSystem, OpenFile, OpenMode } from "./file-system.ts";
-import { type Folder, isFolder, SimFile, SimFolders } from "./sim-folders.ts";
+import { type Folder, isFolder, type Losses, SECTOR_BYTES, SimFile, SimFolders } from "./sim-folders.ts";
 
 export interface SimFileSystemOptions {
   readonly random: SeededRandom;
   /** How long each call takes. Default: a few turns of the microtask queue, by chance. */
-  readonly pause?: () => Promise<void>;
+  readonly pause?: (step: string) => Promise<void>;
   /** Told of each call, for a trace. */
   readonly onStep?: (step: string) => void;
 }
@@ -24,7 +24,7 @@ function failure(code: string, path: string): Error {
  */
 export class SimFileSystem implements FileSystem {
   readonly #random: SeededRandom;
-  readonly #pause: () => Promise<void>;
+  readonly #pause: (step: string) => Promise<void>;
   readonly #onStep: (step: string) => void;
   readonly #folders: SimFolders;
   /** Of the process: calls of an earlier one never end. */
@@ -35,6 +35,7 @@ export class SimFileSystem implements FileSystem {
   #failAt: number | undefined;
   #roomBytes = Number.MAX_SAFE_INTEGER;
   #onCrash: () => void = () => {};
+  #losses: Losses = { lost: 0, torn: 0 };
 
   constructor({ random, pause, onStep }: SimFileSystemOptions) {
     this.#random = random;
@@ -55,6 +56,29 @@ export class SimFileSystem implements FileSystem {
   get usedBytes(): number {
     return this.#folders.usedBytes;
   }
+  /** Pieces of files, and names, that a power loss may take. */
+  get unsynced(): number {
+    return this.#folders.files().reduce((sum, { file }) => sum + file.unsyncedPieces, this.#folders.unsyncedNames);
+  }
+  /** A write to such a file would be torn if the power went now. */
+  isTearable(pattern: RegExp): boolean {
+    return this.#folders.files().some(({ path, file }) => pattern.test(path) && file.isTearable);
+  }
+  /** A call failed in this life. */
+  get hasFailed(): boolean {
+    return this.#failAt !== undefined && this.#steps >= this.#failAt;
+  }
+  /** Of all power losses since this was asked last. */
+  takeLosses(): Losses {
+    const losses = this.#losses;
+    this.#losses = { lost: 0, torn: 0 };
+    return losses;
+  }
+  /** Makes a folder, durably and at once: the world was made with it. */
+  furnish(path: string): void {
+    this.#folders.makeFolder(path);
+    this.#folders.syncAll();
+  }
   /** Files may not grow beyond this, all together. */
   setRoom(bytes: number): void {
     this.#roomBytes = bytes;
@@ -71,9 +95,11 @@ export class SimFileSystem implements FileSystem {
       this.#onCrash = resolve;
     });
   }
-  /** The power is lost: what was not synced is there or not, sector by sector. */
-  crash(): void {
-    this.#folders.crash();
+  /** The power is lost: what was not synced is there or not, sector by sector. @param options.isTearing - no write that can be torn is spared */
+  crash({ isTearing = false }: { readonly isTearing?: boolean } = {}): void {
+    const { lost, torn } = this.#folders.crash(isTearing);
+    this.#losses.lost += lost;
+    this.#losses.torn += torn;
     this.kill();
   }
   /** The process is killed: what it wrote stays, but is not synced. */
@@ -164,7 +190,7 @@ export class SimFileSystem implements FileSystem {
         return io(
           `write ${position}+${bytes.length}`,
           () => this.#write(path, file, copy, position),
-          () => file.write(copy.subarray(0, this.#random.below(copy.length + 1)), position),
+          () => file.write(copy.subarray(0, this.#partOf(copy.length, position)), position),
         );
       },
       syncData: () =>
@@ -180,8 +206,15 @@ export class SimFileSystem implements FileSystem {
     };
   }
 
+  /** How much of a failed write is there: it ends with a sector, since memory is copied in pages. */
+  #partOf(length: number, position: number): number {
+    const end = position + this.#random.below(length + 1);
+    return Math.max(0, end - (end % SECTOR_BYTES) - position);
+  }
+
   #write(path: string, file: SimFile, bytes: Buffer, position: number): void {
     const growth = Math.max(0, position + bytes.length - file.bytes.length);
+    if (growth === 0) return file.write(bytes, position);
     const room = Math.max(0, this.#roomBytes - this.usedBytes);
     if (growth <= room) return file.write(bytes, position);
     // As on a real one, a part may be there.
@@ -192,7 +225,7 @@ export class SimFileSystem implements FileSystem {
   /** @param onFailure - what a call that fails does all the same */
   async #io<T>(what: string, effect: () => T, onFailure: () => void = () => {}): Promise<T> {
     const life = this.#life;
-    await this.#pause();
+    await this.#pause(what);
     if (life !== this.#life) return never();
     this.#steps++;
     if (this.#steps === this.#crashAt) {

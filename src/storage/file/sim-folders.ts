@@ -1,6 +1,12 @@
 import { assert, type SeededRandom } from "../../env/index.ts";
 
-const SECTOR_BYTES = 512;
+export const SECTOR_BYTES = 512;
+
+/** Of a crash: pieces of a sector and names that are gone, and files in which something of one write is gone, and something is there. */
+export interface Losses {
+  lost: number;
+  torn: number;
+}
 
 /** Folders and files by name: as the process sees them, and as they are on the disk. */
 export interface Folder {
@@ -32,6 +38,12 @@ function drawLuck(random: SeededRandom, count: number): (at: number) => boolean 
   if (luck === "last") return (at) => at >= cut;
   if (luck === "any") return () => random.chance(1, 2);
   return () => luck === "all";
+}
+
+/** Some survive, and some do not, if there are two. */
+function drawTear(random: SeededRandom, count: number): (at: number) => boolean {
+  const cut = count < 2 ? 0 : random.between(1, count - 1);
+  return random.chance(1, 2) ? (at) => at < cut : (at) => at >= cut;
 }
 
 /** One file's bytes. */
@@ -75,9 +87,19 @@ export class SimFile {
     this.#persistSome();
   }
 
-  crash(): void {
-    this.#persistSome();
+  crash(losses: Losses, isTearing: boolean): void {
+    const { lost, kept } = this.#persistSome(isTearing);
+    losses.lost += lost;
+    if (lost > 0 && kept > 0) losses.torn++;
     this.#now = Buffer.from(this.#durable);
+  }
+
+  /** At the next crash some of what is not synced is there, and some is not. */
+  get isTearable(): boolean {
+    return new Set(this.#unsynced.map(({ position }) => Math.floor(position / SECTOR_BYTES))).size > 1;
+  }
+  get unsyncedPieces(): number {
+    return this.#unsynced.length;
   }
 
   flip(bit: number): void {
@@ -88,7 +110,7 @@ export class SimFile {
   }
 
   /** A sector shows its writes up to some point: none, all, or, with a write in between, an earlier one. */
-  #persistSome(): void {
+  #persistSome(isTearing = false): { readonly lost: number; readonly kept: number } {
     const sectors = new Map<number, { readonly position: number; readonly bytes: Buffer }[]>();
     for (const piece of this.#unsynced) {
       const number = Math.floor(piece.position / SECTOR_BYTES);
@@ -96,13 +118,17 @@ export class SimFile {
       if (pieces === undefined) sectors.set(number, [piece]);
       else pieces.push(piece);
     }
-    const isLucky = drawLuck(this.#random, sectors.size);
+    const isLucky = isTearing ? drawTear(this.#random, sectors.size) : drawLuck(this.#random, sectors.size);
     let at = 0;
+    let kept = 0;
     for (const pieces of sectors.values()) {
       const count = isLucky(at++) ? pieces.length : this.#random.below(8) === 0 ? pieces.length - 1 : 0;
       for (const { position, bytes } of pieces.slice(0, count)) this.#durable = put(this.#durable, bytes, position);
+      kept += count;
     }
+    const lost = this.#unsynced.length - kept;
     this.#unsynced = [];
+    return { lost, kept };
   }
 }
 
@@ -128,9 +154,7 @@ export class SimFolders {
   }
 
   get usedBytes(): number {
-    let bytes = 0;
-    for (const path of this.paths()) bytes += this.file(path)?.bytes.length ?? 0;
-    return bytes;
+    return this.files().reduce((sum, { file }) => sum + file.bytes.length, 0);
   }
 
   find(path: string): SimFile | Folder | undefined {
@@ -142,6 +166,19 @@ export class SimFolders {
   file(path: string): SimFile | undefined {
     const node = this.find(path);
     return node === undefined || isFolder(node) ? undefined : node;
+  }
+
+  /** Names that are not durable. */
+  get unsyncedNames(): number {
+    return this.#unsynced.length;
+  }
+
+  /** All files. */
+  files(): readonly { readonly path: string; readonly file: SimFile }[] {
+    return this.paths().flatMap((path) => {
+      const file = this.file(path);
+      return file === undefined ? [] : [{ path, file }];
+    });
   }
 
   paths(): readonly string[] {
@@ -182,11 +219,16 @@ export class SimFolders {
     for (const renaming of this.#unsynced.splice(0)) persist(renaming);
   }
 
-  crash(): void {
+  crash(isTearing: boolean): Losses {
+    const losses = { lost: 0, torn: 0 };
     const isLucky = drawLuck(this.#random, this.#unsynced.length);
-    for (const [at, renaming] of this.#unsynced.entries()) if (isLucky(at)) persist(renaming);
+    for (const [at, renaming] of this.#unsynced.entries()) {
+      if (isLucky(at)) persist(renaming);
+      else losses.lost++;
+    }
     this.#unsynced = [];
-    restore(this.#root);
+    restore(this.#root, losses, isTearing);
+    return losses;
   }
 
   #change(parts: Renaming["parts"]): void {
@@ -217,10 +259,10 @@ function persist({ parts }: Renaming): void {
 }
 
 /** After a crash the process sees what is on the disk. */
-function restore(folder: Folder): void {
+function restore(folder: Folder, losses: Losses, isTearing: boolean): void {
   folder.now = new Map(folder.durable);
   for (const node of folder.now.values()) {
-    if (isFolder(node)) restore(node);
-    else node.crash();
+    if (isFolder(node)) restore(node, losses, isTearing);
+    else node.crash(losses, isTearing);
   }
 }

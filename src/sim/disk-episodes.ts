@@ -1,0 +1,111 @@
+import { FileDisk } from "../storage/index.ts";
+import { dieAndReturn, type Episode, type EpisodeScene, withVictim } from "./episodes.ts";
+import type { FaultKind } from "./fault-counter.ts";
+import type { SimulatedNode, Simulation } from "./simulation.ts";
+import { WORKLOAD_GROUP } from "./workload.ts";
+
+function filesOf({ disk }: SimulatedNode): FileDisk {
+  if (!(disk instanceof FileDisk)) throw new Error("this fault needs files");
+  return disk;
+}
+
+/** Looks each millisecond. */
+async function until({ simulation }: EpisodeScene, withinMs: number, condition: () => boolean): Promise<void> {
+  const untilUs = simulation.world.nowUs + withinMs * 1_000;
+  while (!condition() && simulation.world.nowUs < untilUs) await simulation.sleep(1);
+}
+
+/** What a member says of itself: see `network.inspect()`. */
+interface Inspected {
+  readonly name: string;
+  readonly role: string;
+  readonly predecessor: object | undefined;
+}
+function memberOf(node: SimulatedNode): Inspected | undefined {
+  return (node.network.inspect().groups as readonly Inspected[]).find(({ name }) => name === WORKLOAD_GROUP);
+}
+
+/** All are up and online, and as many as can be have a vote, with the stores that they have now. Then one store may be lost. */
+export function isWhole({ nodes }: Simulation): boolean {
+  const isUp = nodes.every((node) => node.isUp && node.hasGroup(WORKLOAD_GROUP));
+  if (!isUp || nodes.some((node) => node.group(WORKLOAD_GROUP).state !== "online")) return false;
+  const voters = nodes.filter((node) => memberOf(node)?.role === "voter");
+  return voters.length >= nodes.length - (nodes.length % 2 === 0 ? 1 : 0);
+}
+
+/** What disks do. All nodes have `FileDisk`s. */
+export const DISK_EPISODES: Partial<Record<FaultKind, Episode>> = {
+  "slow-disk": async (scene) => {
+    const { simulation, random } = scene;
+    const { disk } = random.pick(simulation.nodes);
+    const before = disk.steps;
+    disk.setSyncDelay({ fromUs: 5_000, toUs: random.pick([50_000, 300_000]) });
+    await simulation.sleep(random.between(300, 2_500));
+    disk.setSyncDelay();
+    simulation.faults.count("slow-disk", disk.steps - before);
+  },
+  /** The power fails in the middle of a slow write. */
+  "lost-writes": (scene) =>
+    withVictim(scene, async (node) => {
+      const { disk } = node;
+      disk.setSyncDelay({ fromUs: 50_000, toUs: 400_000 });
+      const untilUs = scene.simulation.world.nowUs + 1_000_000;
+      while (disk.changesUnderWay === 0 && scene.simulation.world.nowUs < untilUs) await scene.simulation.sleep(1);
+      disk.setSyncDelay();
+      await dieAndReturn(scene, node, scene.random.chance(1, 2));
+    }),
+  /** EIO: the member stops for good. Somebody exchanges the cable, and starts the process again. */
+  "disk-error": (scene) =>
+    withVictim(scene, async (node) => {
+      const { disk } = node;
+      disk.failAfter(scene.random.below(3));
+      const untilUs = scene.simulation.world.nowUs + 3_000_000;
+      while (!disk.hasFailed && scene.simulation.world.nowUs < untilUs) await scene.simulation.sleep(5);
+      if (disk.hasFailed) scene.simulation.faults.count("disk-error");
+      await scene.simulation.sleep(scene.random.between(10, 1_500));
+      await dieAndReturn(scene, node, false);
+    }),
+  /** The power fails in the middle of a record that is longer than a sector. */
+  "torn-write": (scene) =>
+    withVictim(scene, async (node) => {
+      const disk = filesOf(node);
+      disk.setSyncDelay({ fromUs: 50_000, toUs: 400_000 });
+      await until(scene, 1_500, () => disk.isTearable);
+      disk.setSyncDelay();
+      disk.tearAtCrash();
+      await dieAndReturn(scene, node, true);
+    }),
+  /** At a numbered call, before or after it; and perhaps again while the store is opened. */
+  "io-crash": (scene) =>
+    withVictim(scene, async (node) => {
+      const { simulation, random } = scene;
+      for (const steps of random.chance(1, 2)
+        ? [random.between(1, 60)]
+        : [random.between(1, 60), random.between(1, 25)]) {
+        let isHit = false;
+        void filesOf(node)
+          .crashAfter(steps)
+          .then(() => {
+            isHit = true;
+          });
+        await until(scene, 2_000, () => isHit);
+        if (isHit) simulation.faults.count("io-crash");
+        await dieAndReturn(scene, node, random.chance(1, 2));
+      }
+    }),
+  /** A bit decays while the node is down. If it matters, its store is set aside, and the node comes back as another member. */
+  "bit-flip": (scene) =>
+    withVictim(scene, async (node) => {
+      const { simulation } = scene;
+      if (!isWhole(simulation)) return;
+      const disk = filesOf(node);
+      node.crash({ silent: scene.random.chance(1, 2) });
+      simulation.trace.add(node.name, `decay of ${disk.decay() ?? "nothing"}`);
+      await simulation.sleep(scene.random.between(1, 1_500));
+      await node.restart();
+      scene.onRestarted(node);
+      const { life } = node.machine;
+      await until(scene, 10_000, () => node.machine.life !== life || node.group(WORKLOAD_GROUP).state === "online");
+      if (node.isUp && memberOf(node)?.predecessor !== undefined) simulation.faults.count("bit-flip");
+    }),
+};
