@@ -92,7 +92,7 @@ export class PublicDiscovery implements Discovery {
     });
     const queue = new SubscriptionQueue<PeerEvent>({
       itemsMax: LIMITS.subscriptionItemsMax,
-      reset: Object.freeze({ type: "reset" }),
+      reset: () => ({ type: "reset" }),
       signal: options.signal,
       onEnd: (ended) => {
         unsubscribe();

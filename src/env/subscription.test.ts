@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SubscriptionQueue } from "./subscription.ts";
 
 const open = (init: { itemsMax?: number; signal?: AbortSignal; onEnd?: () => void } = {}) =>
-  new SubscriptionQueue<string>({ itemsMax: 3, reset: "reset", ...init });
+  new SubscriptionQueue<string>({ itemsMax: 3, reset: (last) => `reset ${last}`, ...init });
 
 async function readAll(queue: SubscriptionQueue<string>): Promise<string[]> {
   const items: string[] = [];
@@ -32,7 +32,7 @@ test("a reader that is too slow gets one reset instead of what waited, and then 
   const queue = open();
   for (const item of ["a", "b", "c", "d", "e"]) queue.push(item);
   queue.end();
-  assert.deepEqual(await readAll(queue), ["reset", "e"]);
+  assert.deepEqual(await readAll(queue), ["reset d", "e"]);
 });
 
 test("a break ends the subscription, once", async () => {

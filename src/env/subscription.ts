@@ -8,8 +8,8 @@ export interface Subscription<T> extends AsyncIterable<T>, AsyncDisposable {
 export interface SubscriptionInit<T> {
   /** Items that may wait for the reader. */
   readonly itemsMax: number;
-  /** Takes the place of all that waited, when one more comes than may wait. */
-  readonly reset: T;
+  /** Takes the place of all that waited, and of `last`, when that is one more than may wait. */
+  readonly reset: (last: T) => T;
   /** Ends the subscription: the reader gets `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
   /** Once, when the subscription ends for whatever reason: the owner forgets it. */
@@ -29,7 +29,7 @@ interface Waiter<T> {
  */
 export class SubscriptionQueue<T> implements Subscription<T> {
   readonly #itemsMax: number;
-  readonly #reset: T;
+  readonly #reset: (last: T) => T;
   readonly #onEnd: ((queue: SubscriptionQueue<T>) => void) | undefined;
   readonly #signal: AbortSignal | undefined;
   #items: T[] = [];
@@ -58,7 +58,7 @@ export class SubscriptionQueue<T> implements Subscription<T> {
     if (waiter !== undefined) waiter.resolve({ done: false, value: item });
     else if (this.#items.length < this.#itemsMax) this.#items.push(item);
     // Room for one: what comes after the reset is news to the reader again.
-    else this.#items = [this.#reset];
+    else this.#items = [this.#reset(item)];
   }
 
   /** No more items. What waits is still read; with `failure` the reader then gets it. Idempotent. */

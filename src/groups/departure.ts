@@ -48,7 +48,7 @@ export class Departure {
   async handOver(timeoutMs: number): Promise<void> {
     const life = this.#o.life();
     if (life?.isLeader !== true || !life.office.handOver()) return;
-    await this.#within(timeoutMs, undefined, () => (life.isLeader ? undefined : true));
+    await this.#within(timeoutMs, undefined, () => (life.isLeader ? undefined : true)).catch(() => undefined);
   }
 
   /**
@@ -100,7 +100,7 @@ export class Departure {
     this.#o.onChange();
     await this.#within(timeoutMs, undefined, () =>
       this.#isReleased || life.role !== "voter" || this.#isLast() ? true : undefined,
-    );
+    ).catch(() => undefined);
   }
 
   #stay(): void {
@@ -117,7 +117,7 @@ export class Departure {
     );
   }
 
-  /** Undefined after `timeoutMs`. @throws the reason of `signal` */
+  /** Undefined after `timeoutMs`. @throws the reason of `signal`; why the member can do nothing any more */
   async #within<T>(
     timeoutMs: number,
     signal: AbortSignal | undefined,
@@ -129,8 +129,8 @@ export class Departure {
     try {
       return await this.#o.conditions.until(probe, either);
     } catch (error) {
-      if (signal?.aborted === true) throw error;
-      return undefined;
+      if (timeout.signal.aborted && signal?.aborted !== true) return undefined;
+      throw error;
     } finally {
       timer.cancel();
     }

@@ -12,7 +12,7 @@ import type {
   QueryResult,
 } from "./machine/index.ts";
 import type { Member as Driver, MemberOptions } from "./member.ts";
-import type { Reset } from "./observations.ts";
+import type { Reset, Watch } from "./observations.ts";
 import { peerOf } from "./status.ts";
 import type { Consistency, Deadline, Group, GroupWhen, Member, Options, Wait } from "./types.ts";
 
@@ -27,6 +27,8 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
   readonly #timeoutMs: number;
   readonly #selfId: PeerId;
   readonly #release: () => Promise<void>;
+  readonly #ended = new AbortController();
+  readonly #watches = new Set<Watch>();
   #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
   #closing: Promise<void> | undefined;
 
@@ -125,13 +127,15 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
 
   watch({ signal }: Wait = {}): Subscription<Applied<M> | Reset> {
     this.#assertOpen();
-    return this.#driver.observations.watch(this.position, signal) as Subscription<Applied<M> | Reset>;
+    const watch = this.#driver.observations.watch(signal, (ended) => this.#watches.delete(ended));
+    if (!watch.isEnded) this.#watches.add(watch);
+    return watch as Subscription<Applied<M> | Reset>;
   }
 
   async transferLeadership(to?: PeerId, { signal }: Wait = {}): Promise<void> {
     this.#assertOpen();
     signal?.throwIfAborted();
-    await this.#driver.departure.transfer(to, this.#timeoutMs, signal);
+    await this.#driver.departure.transfer(to, this.#timeoutMs, this.#whileOpen(signal));
   }
 
   async leave({ signal }: Wait = {}): Promise<void> {
@@ -160,6 +164,8 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     if (this.#closing === undefined) {
       this.#closing = this.#release().then(() => this.#resolveClosed(undefined));
       // What waits on this handle ends, even if others keep the member.
+      this.#ended.abort(mosaikError("closed", "this handle is closed"));
+      for (const watch of [...this.#watches]) watch.end();
       this.#driver.conditions.notify();
     }
     return this.#closing;
@@ -167,6 +173,10 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #whileOpen(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#ended.signal : AbortSignal.any([signal, this.#ended.signal]);
   }
 
   #leadingTerm(): number | undefined {

@@ -1,4 +1,4 @@
-import { LIMITS, type Logger, type Subscription, SubscriptionQueue } from "../env/index.ts";
+import { LIMITS, type Logger, SubscriptionQueue } from "../env/index.ts";
 import { type PeerId, UniqueId } from "../identity/index.ts";
 import type { IncarnationId, SetAside, Storage } from "../storage/index.ts";
 import type { Bond } from "./bond.ts";
@@ -11,6 +11,8 @@ const RIVALS_MAX = 16;
 /** Entries were left out (a slow reader, a new copy of the state): query anew. */
 export type Reset = Readonly<{ type: "reset"; position: number }>;
 
+export type Watch = SubscriptionQueue<AppliedCommand | Reset>;
+
 interface ObservedView {
   readonly life: Life | undefined;
   readonly bonds: readonly Bond[];
@@ -22,7 +24,7 @@ export class Observations {
   readonly #reported = new Set<IncarnationId>();
   /** The damaged store that ours was drawn for. */
   predecessor: SetAside | undefined;
-  readonly #watchers = new Set<SubscriptionQueue<AppliedCommand | Reset>>();
+  readonly #watchers = new Set<Watch>();
   readonly #logger: Logger;
   readonly #name: string;
   readonly #view: () => ObservedView;
@@ -83,12 +85,16 @@ export class Observations {
     }
   }
 
-  watch(position: number, signal: AbortSignal | undefined): Subscription<AppliedCommand | Reset> {
-    const queue: SubscriptionQueue<AppliedCommand | Reset> = new SubscriptionQueue<AppliedCommand | Reset>({
+  /** @param onEnd - called once, when it ended for whatever reason */
+  watch(signal: AbortSignal | undefined, onEnd: (watch: Watch) => void): Watch {
+    const queue: Watch = new SubscriptionQueue<AppliedCommand | Reset>({
       itemsMax: LIMITS.subscriptionItemsMax,
-      reset: { type: "reset", position },
+      reset: ({ position }) => ({ type: "reset", position }),
       signal,
-      onEnd: () => this.#watchers.delete(queue),
+      onEnd: (ended) => {
+        this.#watchers.delete(ended);
+        onEnd(ended);
+      },
     });
     if (!queue.isEnded) this.#watchers.add(queue);
     return queue;
