@@ -5,13 +5,11 @@ import { LIMITS } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { Catalog, type MergeResult, type Now } from "./catalog.ts";
 import { signDeparture, signEntry } from "./entry.ts";
-import { entryOf, identityOf, NETWORK, signedAt, signedOf } from "./testing.ts";
+import { departureOf, entryOf, identityOf, idOf, NETWORK, signedAt, signedOf } from "./testing.ts";
 import type { Departure, SignedEntry } from "./types.ts";
 
 const SELF = 0;
 const at = (monotonicMs: number, wallMs = 1_000_000): Now => ({ monotonicMs, wallMs });
-const idOf = (number: number): PeerId => identityOf(number).peerId;
-const departureOf = (number: number, startMs: number): Departure => signDeparture(NETWORK, startMs, identityOf(number));
 
 function open(options: { expireAfterMs?: number; entriesMax?: number; tombstonesMax?: number } = {}): Catalog {
   const catalog = new Catalog({ network: NETWORK, selfId: idOf(SELF), ...options });
@@ -118,12 +116,28 @@ test("an entry that others handed on for too long is stale, however new it is to
   assert.equal(depart(catalog, departureOf(1, 10), at(0), 200), "stale");
 });
 
-test("the same entry from somebody who heard of the peer later is a sign of life", () => {
+test("the same entry again is no sign of life, however young the sender says it is", () => {
   const catalog = open({ expireAfterMs: 100 });
-  merge(catalog, signedAt(1, 10, 20), at(0), 50);
-  assert.equal(merge(catalog, signedAt(1, 10, 20), at(10), 5), "known");
-  assert.deepEqual(catalog.expire(at(104)), []);
-  assert.equal(catalog.expire(at(105)).length, 1);
+  merge(catalog, signedAt(1, 10, 20), at(0));
+  for (const nowMs of [30, 60, 99]) {
+    assert.equal(merge(catalog, signedAt(1, 10, 20), at(nowMs)), "known");
+    catalog.hearAgain(idOf(1), 0, at(nowMs));
+    assert.deepEqual(catalog.expire(at(nowMs)), []);
+  }
+  assert.equal(catalog.expire(at(100)).length, 1);
+});
+
+test("who says that an entry or a departure is older than it is hides nobody: the youngest age counts", () => {
+  const catalog = open({ expireAfterMs: 100 });
+  merge(catalog, signedAt(1, 10, 20), at(0), 99);
+  catalog.hearAgain(idOf(1), 5, at(0));
+  catalog.hearAgain(idOf(1), 50, at(0));
+  assert.deepEqual(catalog.expire(at(94)), []);
+  assert.equal(catalog.expire(at(95)).length, 1);
+  depart(catalog, departureOf(2, 10), at(0), 199);
+  catalog.hearAgain(idOf(2), 0, at(1));
+  catalog.expire(at(199));
+  assert.equal(merge(catalog, signedAt(2, 10, 20), at(199)), "departed");
 });
 
 test("a departure is remembered longer than any copy of the entry lives, then forgotten", () => {
@@ -168,17 +182,35 @@ test("tombstones are bounded, the oldest go first", () => {
   assert.equal(merge(catalog, signedAt(2, 10, 10)), "departed");
 });
 
-test("news are told apart before a signature is verified", () => {
-  const catalog = open();
+test("what will be refused is told apart before a signature is verified", () => {
+  const catalog = open({ expireAfterMs: 100 });
   const known = signedAt(1, 10, 20);
   merge(catalog, known);
-  const isNews = ({ entry, signature }: SignedEntry): boolean => catalog.isNews(entry.id, entry.version, signature);
-  assert.equal(isNews(known), false);
-  assert.equal(isNews(signedAt(1, 10, 19)), false);
-  assert.equal(isNews(signedAt(1, 10, 21)), true);
-  assert.equal(isNews(signedAt(2, 1, 1)), true);
-  assert.equal(isNews(signedOf(SELF)), false);
-  assert.equal(isNews(signedAt(SELF, 9_999, 1)), true);
+  merge(catalog, signedAt(2, 10, 20));
+  depart(catalog, departureOf(2, 10));
+  const limit = 1_000_000 + LIMITS.clockDriftMsMax;
+  const judge = ({ entry, signature }: SignedEntry, ageMs = 0): string =>
+    catalog.judge(entry.id, entry.version, signature, ageMs, at(0));
+  assert.equal(judge(known), "known");
+  assert.equal(judge(signedAt(1, 10, 19)), "older");
+  assert.equal(judge(signedAt(1, 10, 21)), "news");
+  assert.equal(judge(signedAt(1, 10, 21), 100), "stale");
+  assert.equal(judge(signedAt(1, 10, limit + 1)), "clock-drift");
+  assert.equal(judge(signedAt(2, 10, 21)), "departed");
+  assert.equal(judge(signedAt(3, 1, 1)), "news");
+  assert.equal(judge(signedOf(SELF)), "known");
+  assert.equal(judge(signedAt(SELF, 999, 9_999)), "older");
+  assert.equal(judge(signedAt(SELF, 9_999, 1)), "self");
+  const judgeDeparture = (number: number, startMs: number, ageMs = 0): string =>
+    catalog.judgeDeparture(idOf(number), startMs, ageMs, at(0));
+  assert.equal(judgeDeparture(1, 10), "news");
+  assert.equal(judgeDeparture(1, 9), "older");
+  assert.equal(judgeDeparture(1, 10, 200), "stale");
+  assert.equal(judgeDeparture(1, limit + 1), "clock-drift");
+  assert.equal(judgeDeparture(2, 10), "known");
+  assert.equal(judgeDeparture(SELF, 999), "older");
+  assert.equal(judgeDeparture(SELF, 5_000), "self");
+  assert.equal(judgeDeparture(SELF, limit + 1), "clock-drift");
 });
 
 // ── Properties ──

@@ -25,13 +25,16 @@ export interface CatalogOptions {
  * life; the greater one wins. So merging is commutative, associative and idempotent, and all catalogs that heard the same agree.
  */
 export type CatalogRecord =
-  | { readonly state: "live"; readonly signed: SignedEntry; readonly aliveMs: number }
+  | { readonly state: "live"; readonly signed: SignedEntry; readonly aliveMs: number; readonly heardMs: number }
   /** Said by the peer itself. */
-  | { readonly state: "departed"; readonly departure: Departure; readonly sinceMs: number }
+  | { readonly state: "departed"; readonly departure: Departure; readonly sinceMs: number; readonly heardMs: number }
   /** Our own verdict (expired, or out of reach): no news up to this version brings it back. Never passed on. */
   | { readonly state: "silenced"; readonly version: EntryVersion; readonly sinceMs: number };
 
-/** `known`: nothing new. `older`: we have newer. Both of them, and `departed`, may mean that the sender should hear from us. */
+/**
+ * `known`: nothing new. `older`: we have newer. Both of them, and `departed`, may mean that the sender should hear from us. `self`: our
+ * own key says something later than we do.
+ */
 export type Rejection =
   | "known"
   | "older"
@@ -119,52 +122,83 @@ export class Catalog {
     return this.#ids.between(after, upTo);
   }
 
-  /** Would an entry of this version be news? Cheap: asked before a signature is verified. */
-  isNews(id: PeerId, version: EntryVersion, signature: Uint8Array): boolean {
-    if (id === this.selfId) return this.#self === undefined || compareToSigned(version, signature, this.#self) > 0;
+  /**
+   * What an entry of this version would come to. Cheap: asked before its signature is verified.
+   *
+   * @param ageMs - since the peer's last sign of life, as the sender counts: so that an entry that is handed on and on ends all the same
+   * @returns `self`: later than what we say ourselves
+   */
+  judge(id: PeerId, version: EntryVersion, signature: Uint8Array, ageMs: number, now: Now): "news" | Rejection {
+    if (isBeyond(version, now)) return "clock-drift";
+    if (id === this.selfId) {
+      const order = this.#self === undefined ? 1 : compareToSigned(version, signature, this.#self);
+      return order > 0 ? "self" : order === 0 ? "known" : "older";
+    }
     const record = this.#records.get(id);
-    if (record === undefined) return true;
-    return compareToRecord(version, signature, record) > 0;
+    const order = record === undefined ? 1 : compareToRecord(version, signature, record);
+    if (order > 0) return ageMs >= this.#expireAfterMs ? "stale" : "news";
+    if (record !== undefined && record.state !== "live") return record.state;
+    return order === 0 ? "known" : "older";
   }
 
   /**
-   * @param ageMs - since the peer's last sign of life, as the sender counts: so that an entry that is handed on and on ends all the same
+   * The same for a departure.
+   *
+   * @param ageMs - since then, as the sender counts
+   */
+  judgeDeparture(id: PeerId, startMs: number, ageMs: number, now: Now): "news" | Rejection {
+    if (isBeyond({ startMs, updateMs: 0 }, now)) return "clock-drift";
+    if (id === this.selfId) return startMs >= (this.#self?.entry.version.startMs ?? 0) ? "self" : "older";
+    const record = this.#records.get(id);
+    if (record?.state === "departed" && record.departure.startMs >= startMs) return "known";
+    if (record?.state === "live" && record.signed.entry.version.startMs > startMs) return "older";
+    if (record?.state === "silenced" && record.version.startMs > startMs) return "older";
+    return ageMs >= this.#tombstoneMs ? "stale" : "news";
+  }
+
+  /**
+   * @param ageMs - as in `judge`
    * @param isPinned - never evicted (neighbours)
    */
   merge(signed: SignedEntry, ageMs: number, now: Now, isPinned: (id: PeerId) => boolean = () => false): MergeResult {
     const { entry } = signed;
     if (entry.network !== this.network) return rejected("network");
-    if (isBeyond(entry.version, now)) return rejected("clock-drift");
-    if (entry.id === this.selfId) return rejected("self");
-    const record = this.#records.get(entry.id);
-    const aliveMs = now.monotonicMs - ageMs;
-    const order = record === undefined ? 1 : compareToRecord(entry.version, signed.signature, record);
-    if (order <= 0 && record !== undefined) return this.#refuse(record, order, entry.id, aliveMs);
-    if (ageMs >= this.#expireAfterMs) return rejected("stale");
+    const verdict = this.judge(entry.id, entry.version, signed.signature, ageMs, now);
+    if (verdict !== "news") return rejected(verdict);
 
-    const wasLive = record?.state === "live";
+    const aliveMs = now.monotonicMs - ageMs;
+    const wasLive = this.#records.get(entry.id)?.state === "live";
     let evicted: PeerEntry | undefined;
     if (!wasLive && this.#liveCount >= this.#entriesMax) {
       evicted = this.#evictBefore(aliveMs, isPinned);
       if (evicted === undefined) return rejected("full");
     }
-    this.#put(entry.id, { state: "live", signed, aliveMs });
+    this.#put(entry.id, { state: "live", signed, aliveMs, heardMs: now.monotonicMs });
     return wasLive ? { type: "updated", entry } : { type: "new", entry, evicted };
   }
 
-  /** @param ageMs - since the departure, as the sender counts */
+  /** @param ageMs - as in `judgeDeparture` */
   mergeDeparture(departure: Departure, ageMs: number, now: Now): MergeResult {
     const { id, startMs } = departure;
     if (departure.network !== this.network) return rejected("network");
-    if (isBeyond({ startMs, updateMs: 0 }, now)) return rejected("clock-drift");
-    if (id === this.selfId) return rejected("self");
+    const verdict = this.judgeDeparture(id, startMs, ageMs, now);
+    if (verdict !== "news") return rejected(verdict);
     const record = this.#records.get(id);
-    if (record?.state === "departed" && record.departure.startMs >= startMs) return rejected("known");
-    if (record?.state === "live" && record.signed.entry.version.startMs > startMs) return rejected("older");
-    if (record?.state === "silenced" && record.version.startMs > startMs) return rejected("older");
-    if (ageMs >= this.#tombstoneMs) return rejected("stale");
-    this.#put(id, { state: "departed", departure, sinceMs: now.monotonicMs - ageMs });
+    this.#put(id, { state: "departed", departure, sinceMs: now.monotonicMs - ageMs, heardMs: now.monotonicMs });
     return record?.state === "live" ? { type: "left", entry: record.signed.entry } : { type: "noted" };
+  }
+
+  /**
+   * The same again, from another peer. Ages are nobody's signature, so they are only ever believed within bounds: the youngest one counts,
+   * which undoes one that was too old, but never past the moment at which we first heard this word. So the same entry again is no sign
+   * of life, and whoever repeats it for ever keeps no dead peer alive.
+   */
+  hearAgain(id: PeerId, ageMs: number, now: Now): void {
+    const record = this.#records.get(id);
+    if (record === undefined || record.state === "silenced") return;
+    const atMs = Math.min(record.heardMs, now.monotonicMs - ageMs);
+    if (record.state === "live" && atMs > record.aliveMs) this.#records.set(id, { ...record, aliveMs: atMs });
+    if (record.state === "departed" && atMs > record.sinceMs) this.#records.set(id, { ...record, sinceMs: atMs });
   }
 
   /** A sign of life at first hand: an open link. */
@@ -209,14 +243,6 @@ export class Catalog {
   /** Longer than any entry lives anywhere, so that no copy outlives its tombstone. */
   get #tombstoneMs(): number {
     return 2 * this.#expireAfterMs;
-  }
-
-  #refuse(record: CatalogRecord, order: number, id: PeerId, aliveMs: number): MergeResult {
-    if (record.state === "departed") return rejected("departed");
-    if (record.state === "silenced") return rejected("silenced");
-    // The same entry, from somebody who heard of the peer later than we did.
-    if (order === 0 && aliveMs > record.aliveMs) this.#records.set(id, { ...record, aliveMs });
-    return rejected(order === 0 ? "known" : "older");
   }
 
   /** The one silent for longest goes, if it is silent for longer than the newcomer. */

@@ -1,109 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Env, LIMITS, type Logger, VirtualWorld } from "../env/index.ts";
-import { type Identity, type PeerId, UniqueId } from "../identity/index.ts";
-import { createEndpoint, type Endpoint, MemoryNetwork } from "../transport/index.ts";
-import { encodeSuspicion, encodeWant, FRAME } from "./messages.ts";
-import { createDiscovery, type DiscoveryService } from "./service.ts";
-import type { Settings } from "./settings.ts";
-import { identityOf, NETWORK } from "./testing.ts";
+import { LIMITS } from "../env/index.ts";
+import { type PeerId, UniqueId } from "../identity/index.ts";
+import { encodeNews, encodeSuspicion, encodeWant, FRAME } from "./messages.ts";
+import { Bench, event, found, identityOf, idsOf, NETWORK, type Node, range, signedAt, underSeeds } from "./testing.ts";
 
-interface NodeInit {
-  readonly bootstrap?: readonly string[];
-  readonly identity?: Identity;
-  readonly network?: UniqueId;
-  readonly address?: string;
-  readonly startMs?: number;
-  readonly tags?: readonly string[];
-  readonly settings?: Partial<Settings>;
-}
-
-interface Node extends DiscoveryService {
-  readonly id: PeerId;
-  readonly name: string;
-  readonly address: string;
-  readonly env: Env;
-  readonly endpoint: Endpoint;
-  readonly warnings: string[];
-}
-
-class Bench {
-  readonly world: VirtualWorld;
-  readonly wire: MemoryNetwork;
-  readonly blocked = new Set<string>();
-
-  constructor(seed: number) {
-    this.world = new VirtualWorld({ seed });
-    this.wire = new MemoryNetwork({
-      conditions: {
-        delayUs: () => 200 + this.world.random.below(800),
-        isBlocked: (from, to) => this.blocked.has(from) || this.blocked.has(to),
-      },
-    });
-  }
-
-  async open(number: number, init: NodeInit = {}): Promise<Node> {
-    const name = `n${number}`;
-    const env = this.world.env(name);
-    const { identity = identityOf(number), network = NETWORK, address = `${name}:1` } = init;
-    const warnings: string[] = [];
-    const quiet = (): void => {};
-    const logger: Logger = { debug: quiet, info: quiet, warn: (_, text) => warnings.push(text), error: quiet };
-    const onFailure = (cause: unknown): void => this.world.fail(cause);
-    const transport = this.wire.transport({ env, identity, address });
-    const selfId = identity.peerId;
-    const endpoint = createEndpoint({ env, selfId, transport, network, secrets: [], logger, onBug: onFailure });
-    const service = createDiscovery({
-      env,
-      identity,
-      endpoint,
-      network,
-      logger,
-      bootstrap: init.bootstrap ?? [],
-      tags: init.tags ?? [],
-      attributes: {},
-      ...(init.startMs === undefined ? {} : { startMs: init.startMs }),
-      settings: init.settings ?? {},
-      onFailure,
-    });
-    await endpoint.listen();
-    service.start();
-    return Object.assign(service, { id: identity.peerId, name, address, env, endpoint, warnings });
-  }
-
-  /** As a process that is killed. */
-  crash(node: Node): void {
-    this.world.node(node.name).crash();
-    this.wire.crash(node.address);
-  }
-
-  sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => this.world.env("sim").after(ms, resolve));
-  }
-
-  get nowMs(): number {
-    return this.world.nowUs / 1_000;
-  }
-}
-
-function story(name: string, body: (bench: Bench) => Promise<void>): void {
-  test(name, async () => {
-    for (const seed of [1, 2, 3]) {
-      const bench = new Bench(seed);
-      await bench.world.run(() => body(bench));
-    }
-  });
-}
-
-const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
-const found = (nodes: readonly Node[], minimumOf: number): Promise<unknown> =>
-  Promise.all(nodes.map((node) => node.discovery.when.found({ minimumOf })));
-const idsOf = (node: Node): PeerId[] => node.discovery.peers().map((peer) => peer.id);
-
-/** The next event of this type about this peer. */
-async function event(node: Node, type: "joined" | "changed" | "left", id: PeerId): Promise<void> {
-  for await (const item of node.discovery.events()) if (item.type === type && item.peer.id === id) return;
-}
+const story = (name: string, body: (bench: Bench) => Promise<void>): void => void test(name, underSeeds(body));
 
 // Spec network, scenario 13.
 story("ten nodes that name one bootstrap all know all", async (bench) => {
@@ -460,6 +362,32 @@ story("a peer that asks for what nobody knows gets nothing, and nothing piles up
   await bench.sleep(20);
   assert.equal(bob.counters.framesReceived, before);
   assert.deepEqual((ada.inspect() as { neighbours: { pending: number }[] }).neighbours[0]?.pending, 0);
+});
+
+/** Forty versions each of forty peers, signed as they should be: nothing tells them from an honest flood. */
+const FLOOD = range(40).flatMap((updateMs) => range(40).map((number) => signedAt(1_000 + number, 1_000, updateMs)));
+
+story("a peer that floods us with signed entries delays no other", async (bench) => {
+  const ada = await bench.open(1);
+  const bob = await bench.open(2, { bootstrap: ["n1:1"] });
+  await found([ada, bob], 1);
+  await bench.sleep(3_000);
+  const mallory = await bench.stranger(9, ada);
+  for (let first = 0; first < FLOOD.length; first += 120) {
+    const list = FLOOD.slice(first, first + 120).map((signed) => ({ type: "entry", ageMs: 0, signed }) as const);
+    mallory.send(FRAME.news, encodeNews(list));
+  }
+  for (const round of range(6)) {
+    const before = ada.counters.entriesVerified;
+    bob.discovery.advertise({ addTags: `round ${round}` });
+    await ada.discovery.when.found({ tags: `round ${round}` });
+    const meanwhile = ada.counters.entriesVerified - before;
+    assert.ok(meanwhile <= 2 * LIMITS.verificationsPerTurnMax, `${meanwhile} others were verified first`);
+  }
+  assert.ok(ada.counters.entriesVerified < FLOOD.length / 2, "the flood was still going on");
+  await bench.sleep(2_000);
+  assert.equal(ada.discovery.peers().length, 41);
+  assert.equal(mallory.isOpen, true);
 });
 
 test("one seed gives one history", async () => {

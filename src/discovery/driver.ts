@@ -68,6 +68,11 @@ export class Driver implements LinkTableOwner {
       onChanged: (entry) => this.#changed(entry),
       onLeft: (entry) => this.#left(entry),
       onSuspected: (id) => this.dialer.onSuspected(id),
+      onViolation: (link, cause) => {
+        this.onViolation(link.remoteId, cause);
+        void link.close(cause.closeCode, cause.message);
+      },
+      onProgress: () => this.dialer.fill(),
     });
     const shared = {
       env,
@@ -174,10 +179,10 @@ export class Driver implements LinkTableOwner {
     this.dialer.fill();
   }
 
-  onFrame(from: PeerId, kind: number, payload: Uint8Array): void {
+  onFrame(link: Link, kind: number, payload: Uint8Array): void {
     if (this.isClosed) return;
     this.counters.framesReceived += 1;
-    this.#exchange.onFrame(from, kind, payload);
+    this.#exchange.onFrame(link, kind, payload);
     this.dialer.fill();
   }
 

@@ -1,10 +1,11 @@
-import { Buffer } from "node:buffer";
 import { LIMITS, type Logger, type Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
-import type { Catalog, MergeResult, Now } from "./catalog.ts";
+import type { DecodeError, Link } from "../wire/index.ts";
+import type { Catalog, MergeResult, Now, Rejection } from "./catalog.ts";
 import type { DiscoveryCounters } from "./counters.ts";
 import { answerDigest, type DigestRange, openDigest, splitRanges } from "./digest.ts";
 import { checkDeparture, decodeSignedEntry, isKnownForm, peekEntry } from "./entry.ts";
+import { Intake, type Verdict } from "./intake.ts";
 import type { LinkTable, Neighbour } from "./links.ts";
 import type { LocalContent, LocalEntry } from "./local.ts";
 import {
@@ -20,7 +21,7 @@ import {
   type RawNews,
   type Suspicion,
 } from "./messages.ts";
-import type { Departure, EntryVersion, PeerEntry, SignedEntry } from "./types.ts";
+import type { EntryVersion, PeerEntry, SignedEntry } from "./types.ts";
 import { isNewer } from "./version.ts";
 
 export interface ExchangeInit {
@@ -36,6 +37,10 @@ export interface ExchangeInit {
   readonly onLeft: (entry: PeerEntry) => void;
   /** A neighbour cannot reach this peer any more, and we are not linked to it. */
   readonly onSuspected: (id: PeerId) => void;
+  /** News that had to wait made no sense. */
+  readonly onViolation: (link: Link, cause: DecodeError) => void;
+  /** News that had to wait were taken. */
+  readonly onProgress: () => void;
 }
 
 /**
@@ -48,6 +53,7 @@ export class Exchange {
   readonly #links: LinkTable;
   readonly #local: LocalEntry;
   readonly #counters: DiscoveryCounters;
+  readonly #intake: Intake;
   #raises = 0;
   #isRaiseDue = false;
 
@@ -57,6 +63,13 @@ export class Exchange {
     this.#links = init.links;
     this.#local = init.local;
     this.#counters = init.counters;
+    this.#intake = new Intake({
+      scope: init.scope,
+      judge: (news) => this.#judge(news),
+      take: (from, news, verdict) => this.#take(from, news, verdict),
+      onViolation: init.onViolation,
+      onProgress: init.onProgress,
+    });
     init.catalog.setSelf(init.local.signed);
   }
 
@@ -85,10 +98,10 @@ export class Exchange {
   }
 
   /** @throws DecodeError */
-  onFrame(from: PeerId, kind: number, payload: Uint8Array): void {
-    if (kind === FRAME.news) this.#onNews(from, decodeNews(payload, this.#catalog.network));
-    else if (kind === FRAME.digest) this.#onDigest(from, decodeDigest(payload));
-    else if (kind === FRAME.want) this.#onWant(from, decodeWant(payload));
+  onFrame(link: Link, kind: number, payload: Uint8Array): void {
+    if (kind === FRAME.news) this.#intake.push(link, decodeNews(payload, this.#catalog.network));
+    else if (kind === FRAME.digest) this.#onDigest(link, decodeDigest(payload));
+    else if (kind === FRAME.want) this.#onWant(link.remoteId, decodeWant(payload));
     else if (kind === FRAME.suspect) this.#onSuspicion(decodeSuspicion(payload));
   }
 
@@ -103,50 +116,62 @@ export class Exchange {
     return { type: "entry", ageMs, signed: record.signed };
   }
 
-  #onNews(from: PeerId, list: readonly RawNews[]): void {
-    for (const news of list) {
-      if (news.type === "departure") this.#onDeparture(from, news.departure, news.ageMs);
-      else if (!isKnownForm(news.bytes)) this.#counters.entriesSkipped += 1;
-      else this.#onEntry(from, news);
+  /** Links whose news wait. */
+  get waiting(): number {
+    return this.#intake.waiting;
+  }
+
+  #judge(news: RawNews): Verdict {
+    const now = this.#init.now();
+    if (news.type === "departure") {
+      return this.#catalog.judgeDeparture(news.departure.id, news.departure.startMs, news.ageMs, now);
     }
+    if (!isKnownForm(news.bytes)) return "skipped";
+    const { id, version } = peekEntry(news.bytes);
+    return this.#catalog.judge(id, version, news.signature, news.ageMs, now);
+  }
+
+  #take(from: PeerId, news: RawNews, verdict: Verdict): void {
+    if (verdict === "skipped") this.#counters.entriesSkipped += 1;
+    else if (verdict !== "news" && verdict !== "self") this.#refuse(from, news, verdict);
+    else if (news.type === "entry") this.#onEntry(from, news);
+    else this.#onDeparture(from, news);
+  }
+
+  #refuse(from: PeerId, news: RawNews, reason: Rejection): void {
+    const { id } = news.type === "entry" ? peekEntry(news.bytes) : news.departure;
+    if (reason === "stale" || reason === "clock-drift") {
+      this.#counters.entriesRejected += 1;
+      if (reason === "clock-drift")
+        this.#init.logger.debug({ peer: id }, "a peer whose clock is too far ahead is refused");
+      return;
+    }
+    this.#counters.entriesKnown += 1;
+    if (reason === "known") this.#catalog.hearAgain(id, news.ageMs, this.#init.now());
+    else this.#correct(from, id);
   }
 
   #onEntry(from: PeerId, news: Extract<RawNews, { type: "entry" }>): void {
-    const { id, version } = peekEntry(news.bytes);
-    if (!this.#catalog.isNews(id, version, news.signature)) {
-      this.#counters.entriesKnown += 1;
-      this.#correct(from, id, news.signature);
-      return;
-    }
     const signed = decodeSignedEntry(news.bytes, news.signature, this.#catalog.network);
     this.#counters.entriesVerified += 1;
     const isPinned = (other: PeerId): boolean => this.#links.get(other) !== undefined;
     const result = this.#catalog.merge(signed, news.ageMs, this.#init.now(), isPinned);
-    this.#onMerged(from, id, result, signed);
+    this.#onMerged(from, signed.entry.id, result, signed);
   }
 
-  #onDeparture(from: PeerId, departure: Departure, ageMs: number): void {
+  #onDeparture(from: PeerId, news: Extract<RawNews, { type: "departure" }>): void {
+    const departure = checkDeparture(news.departure);
     const { id, startMs } = departure;
-    if (id === this.#catalog.selfId) {
-      checkDeparture(departure);
-      // An earlier life of ours said goodbye, with a clock ahead of this one's.
-      const above = { startMs, updateMs: Number.MAX_SAFE_INTEGER };
-      if (startMs >= this.#local.entry.version.startMs) this.#raise(above, []);
-      return;
-    }
-    const record = this.#catalog.record(id);
-    if (record?.state === "departed" && record.departure.startMs >= startMs) return;
-    const result = this.#catalog.mergeDeparture(checkDeparture(departure), ageMs, this.#init.now());
-    this.#onMerged(from, id, result, undefined);
+    const result = this.#catalog.mergeDeparture(departure, news.ageMs, this.#init.now());
+    // An earlier life of ours said goodbye, with a clock ahead of this one's.
+    if (id === this.#catalog.selfId) this.#raise({ startMs, updateMs: Number.MAX_SAFE_INTEGER }, []);
+    else this.#onMerged(from, id, result, undefined);
   }
 
   #onMerged(from: PeerId, id: PeerId, result: MergeResult, signed: SignedEntry | undefined): void {
     if (result.type === "rejected") {
       this.#counters.entriesRejected += 1;
       if (result.reason === "self" && signed !== undefined) this.#raise(signed.entry.version, signed.entry.addresses);
-      if (result.reason === "clock-drift") {
-        this.#init.logger.debug({ peer: id }, "an entry from a clock that is too far ahead is refused");
-      }
       return;
     }
     const others = this.#links.all().filter((neighbour) => neighbour.id !== from);
@@ -159,20 +184,16 @@ export class Exchange {
   }
 
   /** The sender holds something that ours wins over: it should hear from us. */
-  #correct(from: PeerId, id: PeerId, signature: Uint8Array): void {
+  #correct(from: PeerId, id: PeerId): void {
     const neighbour = this.#links.get(from);
-    const record = this.#catalog.record(id);
-    const known =
-      id === this.#catalog.selfId ? this.#local.signed : record?.state === "live" ? record.signed : undefined;
-    const isBehind = record?.state === "departed" || (known !== undefined && !isEqual(known.signature, signature));
-    if (neighbour === undefined || !isBehind) return;
+    if (neighbour === undefined || this.newsOf(id) === undefined) return;
     // The peer itself, restarted with a clock behind, must hear it too: `queue` would leave it out.
     neighbour.pending.add(id);
     this.#links.queue(id, []);
   }
 
-  #onDigest(from: PeerId, ranges: readonly DigestRange[]): void {
-    const neighbour = this.#links.get(from);
+  #onDigest(link: Link, ranges: readonly DigestRange[]): void {
+    const neighbour = this.#links.get(link.remoteId);
     // A peer that does not take what it asked for gets no more to choose from.
     if (neighbour === undefined || neighbour.isBlocked) return;
     this.#counters.digests += 1;
@@ -182,6 +203,7 @@ export class Exchange {
       neighbour.link.send(FRAME.want, encodeWant(answer.want.slice(first, first + LIMITS.frameEntriesMax)));
     }
     this.#sendDigest(neighbour, answer.ranges);
+    this.#intake.compared(link, this.#catalog.size + this.#catalog.tombstones + 1);
   }
 
   #onWant(from: PeerId, ids: readonly PeerId[]): void {
@@ -225,5 +247,3 @@ export class Exchange {
     for (const message of splitRanges(ranges)) to.link.send(FRAME.digest, encodeDigest(message));
   }
 }
-
-const isEqual = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;

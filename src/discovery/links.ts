@@ -37,7 +37,7 @@ export interface LinkTableOwner {
   /** The last link to this peer is gone. */
   onDown(id: PeerId, close: LinkClose): void;
   /** @throws DecodeError which closes that link */
-  onFrame(from: PeerId, kind: number, payload: Uint8Array): void;
+  onFrame(link: Link, kind: number, payload: Uint8Array): void;
   /** The frame made no sense; its link closes. */
   onViolation(from: PeerId, cause: DecodeError): void;
 }
@@ -123,7 +123,7 @@ export class LinkTable {
     link.start({
       onFrame: (kind, payload) => {
         try {
-          this.#owner.onFrame(link.remoteId, kind, payload);
+          this.#owner.onFrame(link, kind, payload);
         } catch (cause) {
           if (cause instanceof DecodeError) this.#owner.onViolation(link.remoteId, cause);
           throw cause;

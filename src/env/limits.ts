@@ -69,6 +69,9 @@ export const LIMITS = {
   /** Open discovery links, whoever dialled. */
   discoveryLinksMax: 256,
   bootstrapMax: 64,
+  /** Signatures verified in one turn, whoever sent them, and from one such turn to the next. One takes 0.1 to 0.25 ms. */
+  verificationsPerTurnMax: 16,
+  verificationTurnMs: 5,
   /** An entry's clock may be ahead of ours by this much. */
   clockDriftMsMax: 50_000,
 
