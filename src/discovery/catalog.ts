@@ -117,6 +117,11 @@ export class Catalog {
     return this.#sorted;
   }
 
+  /** Of which anything is known, our own included. Sorted. */
+  ids(): readonly PeerId[] {
+    return this.#ids.all();
+  }
+
   /** Ids with `after` < id <= `upTo` of which anything is known, our own included. Sorted. */
   idsBetween(after: UniqueId, upTo: UniqueId): readonly PeerId[] {
     return this.#ids.between(after, upTo);

@@ -11,6 +11,7 @@ import { Exchange } from "./exchange.ts";
 import { hasRoom, LinkTable, type LinkTableOwner, type Neighbour } from "./links.ts";
 import type { LocalContent, LocalEntry } from "./local.ts";
 import { DISCOVERY_PROTOCOL, decodeOpening, encodeNews, encodeOpening, FRAME, type News } from "./messages.ts";
+import type { KeyConflict } from "./own-key.ts";
 import type { Settings } from "./settings.ts";
 import { Sources } from "./sources.ts";
 import type { DirectoryChange, PeerEntry } from "./types.ts";
@@ -63,6 +64,7 @@ export class Driver implements LinkTableOwner {
       scope,
       logger,
       counters: this.counters,
+      expireAfterMs: settings.expireAfterMs,
       now: () => this.#now(),
       onJoined: (entry) => this.#joined(entry),
       onChanged: (entry) => this.#changed(entry),
@@ -157,7 +159,6 @@ export class Driver implements LinkTableOwner {
   onUp(neighbour: Neighbour): void {
     const { id } = neighbour;
     this.counters.linksUp += 1;
-    this.catalog.unsilence(id);
     this.dialer.forget(id);
     this.sources.onLinked(id);
     this.#exchange.open(neighbour);
@@ -191,6 +192,11 @@ export class Driver implements LinkTableOwner {
     this.#init.logger.warn({ peer: from, problem: cause.message }, "a peer sent bytes that make no sense");
   }
 
+  /** Another node with our key, if one was heard of lately. */
+  get keyConflict(): KeyConflict | undefined {
+    return this.#exchange.keyConflict;
+  }
+
   newsOf(id: PeerId): News | undefined {
     return this.#exchange.newsOf(id);
   }
@@ -205,24 +211,10 @@ export class Driver implements LinkTableOwner {
   }
 
   #sweep(): void {
-    const now = this.#now();
-    this.#followOwnClock(now.wallMs);
-    for (const { id } of this.links.all()) this.catalog.touch(id, now);
-    for (const entry of this.catalog.expire(now)) this.#left(entry);
+    this.#exchange.sweep();
     this.#shed();
     this.sources.poke();
     this.dialer.fill();
-  }
-
-  /** Whoever started while its clock was ahead would stay unknown to all others until that time has come. */
-  #followOwnClock(wallMs: number): void {
-    const { local, logger } = this.#init;
-    const { startMs, updateMs } = local.entry.version;
-    const aheadMs = Math.max(startMs, updateMs) - wallMs;
-    if (aheadMs <= LIMITS.clockDriftMsMax / 2) return;
-    logger.warn({ aheadMs }, "the clock was set back; this peer announces itself anew");
-    local.beginAnew(wallMs);
-    this.changeLocal({});
   }
 
   #repeat(baseMs: number, callback: () => void): void {

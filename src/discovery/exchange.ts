@@ -1,11 +1,11 @@
-import { LIMITS, type Logger, type Scope } from "../env/index.ts";
+import { LIMITS, type Logger, type Scope, type Timer } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { DecodeError, Link } from "../wire/index.ts";
-import type { Catalog, MergeResult, Now, Rejection } from "./catalog.ts";
+import type { Catalog, Now } from "./catalog.ts";
 import type { DiscoveryCounters } from "./counters.ts";
-import { answerDigest, type DigestRange, openDigest, splitRanges } from "./digest.ts";
-import { checkDeparture, decodeSignedEntry, isKnownForm, peekEntry } from "./entry.ts";
-import { Intake, type Verdict } from "./intake.ts";
+import { type DigestRange, splitRanges } from "./digest.ts";
+import { Gossip, type GossipEffect } from "./gossip.ts";
+import { Intake } from "./intake.ts";
 import type { LinkTable, Neighbour } from "./links.ts";
 import type { LocalContent, LocalEntry } from "./local.ts";
 import {
@@ -18,10 +18,10 @@ import {
   encodeWant,
   FRAME,
   type News,
-  type RawNews,
   type Suspicion,
 } from "./messages.ts";
-import type { EntryVersion, PeerEntry, SignedEntry } from "./types.ts";
+import { type KeyConflict, OwnKey } from "./own-key.ts";
+import type { PeerEntry } from "./types.ts";
 import { isNewer } from "./version.ts";
 
 export interface ExchangeInit {
@@ -31,6 +31,7 @@ export interface ExchangeInit {
   readonly scope: Scope;
   readonly logger: Logger;
   readonly counters: DiscoveryCounters;
+  readonly expireAfterMs: number;
   readonly now: () => Now;
   readonly onJoined: (entry: PeerEntry) => void;
   readonly onChanged: (entry: PeerEntry) => void;
@@ -43,50 +44,52 @@ export interface ExchangeInit {
   readonly onProgress: () => void;
 }
 
-/**
- * What is said on a link: news, pushed to all other neighbours as soon as they are heard (flooding over the active view), and digests,
- * by which two catalogs find what a push missed.
- */
+/** Between the links and the gossip: frames in, effects done. */
 export class Exchange {
   readonly #init: ExchangeInit;
   readonly #catalog: Catalog;
   readonly #links: LinkTable;
-  readonly #local: LocalEntry;
-  readonly #counters: DiscoveryCounters;
+  readonly #gossip: Gossip;
   readonly #intake: Intake;
-  #raises = 0;
-  #isRaiseDue = false;
+  readonly #ownKey: OwnKey;
+  #bidTimer: Timer | undefined;
+  #hasToldYield = false;
 
   constructor(init: ExchangeInit) {
+    const { catalog, local, counters, links, scope, now } = init;
     this.#init = init;
-    this.#catalog = init.catalog;
-    this.#links = init.links;
-    this.#local = init.local;
-    this.#counters = init.counters;
+    this.#catalog = catalog;
+    this.#links = links;
+    this.#ownKey = new OwnKey(init.expireAfterMs);
+    this.#gossip = new Gossip({ catalog, local, counters, isNeighbour: (id) => links.get(id) !== undefined });
     this.#intake = new Intake({
-      scope: init.scope,
-      judge: (news) => this.#judge(news),
-      take: (from, news, verdict) => this.#take(from, news, verdict),
+      scope,
+      judge: (news) => this.#gossip.judge(news, now()),
+      take: (from, news, verdict) => this.#apply(this.#gossip.take(from, news, verdict, now())),
       onViolation: init.onViolation,
       onProgress: init.onProgress,
     });
-    init.catalog.setSelf(init.local.signed);
   }
 
   /** A new link: who we are, and, from one side, what we have. */
-  open(neighbour: Neighbour): void {
-    this.#links.queue(this.#catalog.selfId, [neighbour]);
-    if (neighbour.link.isInitiator) this.compare(neighbour);
+  open({ id, link }: Neighbour): void {
+    this.#apply(this.#gossip.open(id, link.isInitiator));
   }
 
   /** Begins a comparison; both sides then have all that either had. */
   compare(neighbour: Neighbour): void {
-    if (!neighbour.isBlocked) this.#sendDigest(neighbour, openDigest(this.#catalog));
+    if (!neighbour.isBlocked) this.#apply([this.#gossip.compare(neighbour.id)]);
   }
 
   /** One signed update, on its way to all neighbours at the end of the turn. @throws `too-large` */
   changeLocal(change: Partial<LocalContent>): void {
-    this.#tellLocal(this.#local.change(this.#init.now().wallMs, change));
+    this.#apply(this.#gossip.change(change, this.#init.now()));
+  }
+
+  /** Every second or so. */
+  sweep(): void {
+    const neighbours = this.#links.all().map(({ id }) => id);
+    this.#apply(this.#gossip.sweep(neighbours, this.#init.now()));
   }
 
   /** Asks all neighbours to look for a peer that we cannot reach any more. */
@@ -101,135 +104,28 @@ export class Exchange {
   onFrame(link: Link, kind: number, payload: Uint8Array): void {
     if (kind === FRAME.news) this.#intake.push(link, decodeNews(payload, this.#catalog.network));
     else if (kind === FRAME.digest) this.#onDigest(link, decodeDigest(payload));
-    else if (kind === FRAME.want) this.#onWant(link.remoteId, decodeWant(payload));
+    else if (kind === FRAME.want) this.#onWant(link, decodeWant(payload));
     else if (kind === FRAME.suspect) this.#onSuspicion(decodeSuspicion(payload));
   }
 
   newsOf(id: PeerId): News | undefined {
-    if (id === this.#catalog.selfId) return { type: "entry", ageMs: 0, signed: this.#local.signed };
-    const record = this.#catalog.record(id);
-    if (record === undefined || record.state === "silenced") return undefined;
-    const silentMs = this.#catalog.ageMs(record, this.#init.now());
-    if (record.state === "departed") return { type: "departure", ageMs: silentMs, departure: record.departure };
-    // A neighbour is alive now.
-    const ageMs = this.#links.get(id) === undefined ? silentMs : 0;
-    return { type: "entry", ageMs, signed: record.signed };
+    return this.#gossip.newsOf(id, this.#init.now());
   }
 
-  /** Links whose news wait. */
-  get waiting(): number {
-    return this.#intake.waiting;
-  }
-
-  #judge(news: RawNews): Verdict {
-    const now = this.#init.now();
-    if (news.type === "departure") {
-      return this.#catalog.judgeDeparture(news.departure.id, news.departure.startMs, news.ageMs, now);
-    }
-    if (!isKnownForm(news.bytes)) return "skipped";
-    const { id, version } = peekEntry(news.bytes);
-    return this.#catalog.judge(id, version, news.signature, news.ageMs, now);
-  }
-
-  #take(from: PeerId, news: RawNews, verdict: Verdict): void {
-    if (verdict === "skipped") this.#counters.entriesSkipped += 1;
-    else if (verdict !== "news" && verdict !== "self") this.#refuse(from, news, verdict);
-    else if (news.type === "entry") this.#onEntry(from, news);
-    else this.#onDeparture(from, news);
-  }
-
-  #refuse(from: PeerId, news: RawNews, reason: Rejection): void {
-    const { id } = news.type === "entry" ? peekEntry(news.bytes) : news.departure;
-    if (reason === "stale" || reason === "clock-drift") {
-      this.#counters.entriesRejected += 1;
-      if (reason === "clock-drift")
-        this.#init.logger.debug({ peer: id }, "a peer whose clock is too far ahead is refused");
-      return;
-    }
-    this.#counters.entriesKnown += 1;
-    if (reason === "known") this.#catalog.hearAgain(id, news.ageMs, this.#init.now());
-    else this.#correct(from, id);
-  }
-
-  #onEntry(from: PeerId, news: Extract<RawNews, { type: "entry" }>): void {
-    const signed = decodeSignedEntry(news.bytes, news.signature, this.#catalog.network);
-    this.#counters.entriesVerified += 1;
-    const isPinned = (other: PeerId): boolean => this.#links.get(other) !== undefined;
-    const result = this.#catalog.merge(signed, news.ageMs, this.#init.now(), isPinned);
-    this.#onMerged(from, signed.entry.id, result, signed);
-  }
-
-  #onDeparture(from: PeerId, news: Extract<RawNews, { type: "departure" }>): void {
-    const departure = checkDeparture(news.departure);
-    const { id, startMs } = departure;
-    const result = this.#catalog.mergeDeparture(departure, news.ageMs, this.#init.now());
-    // An earlier life of ours said goodbye, with a clock ahead of this one's.
-    if (id === this.#catalog.selfId) this.#raise({ startMs, updateMs: Number.MAX_SAFE_INTEGER }, []);
-    else this.#onMerged(from, id, result, undefined);
-  }
-
-  #onMerged(from: PeerId, id: PeerId, result: MergeResult, signed: SignedEntry | undefined): void {
-    if (result.type === "rejected") {
-      this.#counters.entriesRejected += 1;
-      if (result.reason === "self" && signed !== undefined) this.#raise(signed.entry.version, signed.entry.addresses);
-      return;
-    }
-    const others = this.#links.all().filter((neighbour) => neighbour.id !== from);
-    this.#links.queue(id, others);
-    if (result.type === "new") {
-      if (result.evicted !== undefined) this.#init.onLeft(result.evicted);
-      this.#init.onJoined(result.entry);
-    } else if (result.type === "updated") this.#init.onChanged(result.entry);
-    else if (result.type === "left") this.#init.onLeft(result.entry);
-  }
-
-  /** The sender holds something that ours wins over: it should hear from us. */
-  #correct(from: PeerId, id: PeerId): void {
-    const neighbour = this.#links.get(from);
-    if (neighbour === undefined || this.newsOf(id) === undefined) return;
-    // The peer itself, restarted with a clock behind, must hear it too: `queue` would leave it out.
-    neighbour.pending.add(id);
-    this.#links.queue(id, []);
+  /** Another node with our key, if one was heard of lately. */
+  get keyConflict(): KeyConflict | undefined {
+    return this.#ownKey.conflict(this.#init.now().monotonicMs);
   }
 
   #onDigest(link: Link, ranges: readonly DigestRange[]): void {
-    const neighbour = this.#links.get(link.remoteId);
     // A peer that does not take what it asked for gets no more to choose from.
-    if (neighbour === undefined || neighbour.isBlocked) return;
-    this.#counters.digests += 1;
-    const answer = answerDigest(this.#catalog, ranges, this.#init.now());
-    for (const id of answer.give) this.#links.queue(id, [neighbour]);
-    for (let first = 0; first < answer.want.length; first += LIMITS.frameEntriesMax) {
-      neighbour.link.send(FRAME.want, encodeWant(answer.want.slice(first, first + LIMITS.frameEntriesMax)));
-    }
-    this.#sendDigest(neighbour, answer.ranges);
+    if (this.#links.get(link.remoteId)?.isBlocked !== false) return;
+    this.#apply(this.#gossip.onDigest(link.remoteId, ranges, this.#init.now()));
     this.#intake.compared(link, this.#catalog.size + this.#catalog.tombstones + 1);
   }
 
-  #onWant(from: PeerId, ids: readonly PeerId[]): void {
-    const neighbour = this.#links.get(from);
-    if (neighbour === undefined) return;
-    // Only what there is to give: names that mean nothing here would pile up for a peer that does not read.
-    for (const id of ids) if (this.newsOf(id) !== undefined) this.#links.queue(id, [neighbour]);
-  }
-
-  /**
-   * Our key has signed something later than what we say: another node has it too, or an earlier life of ours had a clock ahead of this
-   * one's. Ours wins. Two nodes with one key would outbid each other for ever, so each new bid waits longer.
-   */
-  #raise(above: EntryVersion, addresses: readonly string[]): void {
-    this.#counters.identityConflicts += 1;
-    if (this.#isRaiseDue) return;
-    this.#isRaiseDue = true;
-    const { scope, logger, now } = this.#init;
-    const fields = { peer: this.#catalog.selfId, theirs: addresses, ours: this.#local.entry.addresses };
-    logger.warn(fields, "duplicate identity: another node, or an earlier life of this one, uses our key");
-    const delayMs = this.#raises === 0 ? 0 : Math.min(60_000, 1_000 * 2 ** Math.min(10, this.#raises));
-    this.#raises += 1;
-    scope.after(delayMs, () => {
-      this.#isRaiseDue = false;
-      this.#tellLocal(this.#local.raiseAbove(above, now().wallMs));
-    });
+  #onWant(link: Link, ids: readonly PeerId[]): void {
+    this.#apply(this.#gossip.onWant(link.remoteId, ids, this.#init.now()));
   }
 
   #onSuspicion({ id, version }: Suspicion): void {
@@ -238,12 +134,78 @@ export class Exchange {
     if (!isNewer(entry.version, version)) this.#init.onSuspected(id);
   }
 
-  #tellLocal(signed: SignedEntry): void {
-    this.#catalog.setSelf(signed);
-    this.#links.queue(this.#catalog.selfId, this.#links.all());
+  // ── Effects ──
+
+  #apply(effects: readonly GossipEffect[]): void {
+    for (const effect of effects) this.#do(effect);
   }
 
-  #sendDigest(to: Neighbour, ranges: readonly DigestRange[]): void {
-    for (const message of splitRanges(ranges)) to.link.send(FRAME.digest, encodeDigest(message));
+  #do(effect: GossipEffect): void {
+    const { logger, onJoined, onChanged, onLeft } = this.#init;
+    switch (effect.type) {
+      case "tell":
+        return this.#links.tell(effect.to, effect.id);
+      case "spread":
+        return this.#links.spread(effect.id, effect.from);
+      case "want":
+        return this.#sendWant(effect.to, effect.ids);
+      case "digest":
+        return this.#sendDigest(effect.to, effect.ranges);
+      case "joined":
+        return onJoined(effect.entry);
+      case "changed":
+        return onChanged(effect.entry);
+      case "left":
+        return onLeft(effect.entry);
+      case "rival":
+        this.#ownKey.heard(effect.above, effect.addresses, this.#init.now().monotonicMs);
+        return this.#bidInTime();
+      case "refused":
+        return logger.debug({ peer: effect.id, reason: effect.reason }, "news of a peer are refused");
+      case "begun-anew":
+        return logger.warn({ aheadMs: effect.aheadMs }, "the clock was set back; this peer announces itself anew");
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #sendWant(to: PeerId, ids: readonly PeerId[]): void {
+    const link = this.#links.get(to)?.link;
+    for (let first = 0; first < ids.length; first += LIMITS.frameEntriesMax) {
+      link?.send(FRAME.want, encodeWant(ids.slice(first, first + LIMITS.frameEntriesMax)));
+    }
+  }
+
+  #sendDigest(to: PeerId, ranges: readonly DigestRange[]): void {
+    const link = this.#links.get(to)?.link;
+    for (const message of splitRanges(ranges)) link?.send(FRAME.digest, encodeDigest(message));
+  }
+
+  #bidInTime(): void {
+    const { scope, now } = this.#init;
+    const waitMs = this.#ownKey.waitMs(now().monotonicMs);
+    if (waitMs === undefined) return;
+    this.#bidTimer?.cancel();
+    this.#bidTimer = scope.after(waitMs, () => this.#bid());
+    if (!this.#ownKey.hasYielded || this.#hasToldYield) return;
+    this.#hasToldYield = true;
+    this.#warn("duplicate identity: another node uses our key, and peers see it in our place");
+  }
+
+  #bid(): void {
+    this.#warn("duplicate identity: another node, or an earlier life of this one, uses our key");
+    this.#hasToldYield = false;
+    const above = this.#ownKey.bid();
+    if (above !== undefined) this.#apply(this.#gossip.raiseAbove(above, this.#init.now()));
+  }
+
+  #warn(text: string): void {
+    const { logger, local } = this.#init;
+    const fields = {
+      peer: this.#catalog.selfId,
+      theirs: this.keyConflict?.addresses ?? [],
+      ours: local.entry.addresses,
+    };
+    logger.warn(fields, text);
   }
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS, Scope, VirtualWorld } from "../env/index.ts";
 import { DecodeError, type Link } from "../wire/index.ts";
-import { Intake, type Verdict } from "./intake.ts";
+import type { Verdict } from "./gossip.ts";
+import { Intake } from "./intake.ts";
 import type { RawNews } from "./messages.ts";
 import { departureOf, idOf } from "./testing.ts";
 

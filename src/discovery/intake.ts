@@ -1,11 +1,8 @@
 import { LIMITS, type Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { DecodeError, type Link } from "../wire/index.ts";
-import type { Rejection } from "./catalog.ts";
+import type { Verdict } from "./gossip.ts";
 import type { RawNews } from "./messages.ts";
-
-/** What news would come to, if their signature holds. `skipped`: of a form that we do not read. */
-export type Verdict = "news" | "skipped" | Rejection;
 
 /** What it costs to look at an entry that we have already, and to compare one id, in verifications. */
 const LOOK_COST = 1 / 32;

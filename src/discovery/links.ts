@@ -86,9 +86,19 @@ export class LinkTable {
     }
   }
 
-  /** Puts one peer's news on the way to these neighbours. */
-  queue(id: PeerId, to: Iterable<Neighbour>): void {
-    for (const neighbour of to) if (neighbour.id !== id) neighbour.pending.add(id);
+  /** Puts a peer's newest word on the way to one neighbour, be it about that neighbour itself. */
+  tell(to: PeerId, id: PeerId): void {
+    const neighbour = this.#neighbours.get(to);
+    if (neighbour === undefined) return;
+    neighbour.pending.add(id);
+    this.#flushSoon();
+  }
+
+  /** And to all neighbours but the peer itself, and the one that it came from. */
+  spread(id: PeerId, from: PeerId | undefined): void {
+    for (const neighbour of this.#neighbours.values()) {
+      if (neighbour.id !== id && neighbour.id !== from) neighbour.pending.add(id);
+    }
     this.#flushSoon();
   }
 

@@ -20,6 +20,8 @@ const EMPTY: LocalContent = { addresses: [], tags: [], attributes: {}, groups: [
 export class LocalEntry {
   readonly #identity: Identity;
   #signed: SignedEntry;
+  /** Of another life under our key, which peers may hold: what begins earlier they would refuse. */
+  #rivalStartMs = 0;
 
   /** @throws `too-large` */
   constructor(init: {
@@ -59,6 +61,15 @@ export class LocalEntry {
     return this.change(wallMs, {});
   }
 
+  /** By how much our version is ahead of our clock, if so far that peers may refuse it and a new beginning helps; else 0. */
+  aheadMs(wallMs: number): number {
+    const { startMs, updateMs } = this.entry.version;
+    const aheadMs = Math.max(startMs, updateMs) - wallMs;
+    // Half of what is allowed, for clocks differ; but not below a life that peers hold already.
+    if (aheadMs <= LIMITS.clockDriftMsMax / 2) return 0;
+    return aheadMs > LIMITS.clockDriftMsMax || wallMs > this.#rivalStartMs ? aheadMs : 0;
+  }
+
   /** Our clock was set back: peers refuse what comes from their future, so this life begins anew, at the present. */
   beginAnew(wallMs: number): SignedEntry {
     this.#signed = this.#sign({ ...this.entry, version: { startMs: wallMs, updateMs: wallMs } });
@@ -68,6 +79,7 @@ export class LocalEntry {
   /** Begins a later life than another one of our key that peers have heard of. */
   raiseAbove(other: EntryVersion, wallMs: number): SignedEntry {
     const { entry } = this;
+    this.#rivalStartMs = Math.max(this.#rivalStartMs, other.startMs);
     const startMs = isNewer(other, entry.version) ? other.startMs + 1 : entry.version.startMs;
     this.#signed = this.#sign({ ...entry, version: nextVersion({ ...entry.version, startMs }, wallMs) });
     return this.#signed;

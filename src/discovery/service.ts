@@ -88,6 +88,7 @@ function inspect(driver: Driver, local: LocalEntry): object {
     version: 1,
     self: { ...self, tickets: tickets.length },
     peers: driver.catalog.entries().map(({ tickets, ...entry }) => ({ ...entry, tickets: tickets.length })),
+    keyConflict: driver.keyConflict ?? null,
     tombstones: driver.catalog.tombstones,
     neighbours: driver.links.all().map((neighbour) => ({
       peer: neighbour.id,
