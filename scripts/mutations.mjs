@@ -1,6 +1,6 @@
 // Puts known flaws back into a copy of the source, one at a time, and wants the simulator to catch each of them.
 //
-// A file test/mutations/NAME.patch may have lines `seeds: COUNT` and `story: core | nodes` (what catches it the soonest), then for each change the file and its old and new text:
+// A file test/mutations/NAME.patch may have lines `seeds: COUNT` and `story: core | gossip | nodes` (what catches it the soonest), then for each change the file and its old and new text:
 //
 //   --- src/raft/quorum.ts
 //   <<<<<<<

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS } from "../env/index.ts";
 import { encodeNews, FRAME } from "./messages.ts";
+import { DEFAULT_SETTINGS, makeSettings } from "./settings.ts";
 import {
   type Bench,
   departureOf,
@@ -76,6 +77,30 @@ story("a neighbour says nothing and stays: an open link is a sign of life", asyn
   assert.deepEqual(seen, [[], []]);
 });
 
+// D1 of spec network 3.8: one silent client froze announcements, purges and events.
+story("a neighbour that never says a word holds up nobody", async (bench) => {
+  const ada = await bench.open(1, { settings: { expireAfterMs: 3_000 } });
+  const silent = await Promise.all([7, 8, 9].map((number) => bench.stranger(number, ada)));
+  const startMs = ada.env.clock.wallMs();
+  const list = [{ type: "entry", ageMs: 0, signed: signedAt(11, startMs, startMs) } as const];
+  silent[0]?.send(FRAME.news, encodeNews(list));
+  await ada.discovery.when.found();
+  const others = await Promise.all([2, 3].map((number) => bench.open(number, { bootstrap: ["n1:1"] })));
+  await found([ada, ...others], 2);
+  ada.discovery.advertise({ addTags: "goes on" });
+  await Promise.all(others.map((node) => node.discovery.when.found({ tags: "goes on" })));
+  await bench.sleep(5_000);
+  assert.deepEqual(idsOf(ada), others.map(({ id }) => id).sort(), "who is silent for long is let go");
+});
+
+// D16.
+test("settings that make no sense are refused", () => {
+  for (const name of Object.keys(DEFAULT_SETTINGS)) {
+    for (const value of [0, -1, Number.NaN]) assert.throws(() => makeSettings({ [name]: value }), /positive/, name);
+  }
+  assert.throws(() => makeSettings({ neighboursMax: 32, linksMax: 32 }), /accepts more links/);
+});
+
 story(
   "whoever repeats a dead peer's entry for ever keeps it no longer, and its departure is not undone",
   async (bench) => {
@@ -143,8 +168,9 @@ interface Inspected {
 
 story("two nodes with one key: both report it, and in the end one of them has it", async (bench) => {
   const ada = await bench.open(1);
-  const one = await bench.open(2, { bootstrap: ["n1:1"], tags: ["one"] });
-  const two = await bench.open(3, { bootstrap: ["n1:1"], identity: identityOf(2), tags: ["two"] });
+  const shared = { bootstrap: ["n1:1"], settings: { expireAfterMs: 60_000, announceMs: 10_000 } };
+  const one = await bench.open(2, { ...shared, tags: ["one"] });
+  const two = await bench.open(3, { ...shared, identity: identityOf(2), tags: ["two"] });
   const seen = record(bench, ada, one);
   await bench.sleep(30_000);
   for (const node of [one, two]) {
@@ -155,11 +181,11 @@ story("two nodes with one key: both report it, and in the end one of them has it
     assert.ok(node.counters.identityConflicts > 0);
     assert.notEqual((node.inspect() as Inspected).keyConflict, null);
   }
-  await bench.sleep(600_000);
+  await bench.sleep(150_000);
   const bids = seen.length;
   assert.ok(bids < 60, `${bids} changes`);
   const [winner] = ada.discovery.get(one.id)?.tags ?? [];
-  await bench.sleep(1_800_000);
+  await bench.sleep(300_000);
   assert.deepEqual([...(ada.discovery.get(one.id)?.tags ?? [])], [winner], "they do not take turns for ever");
   const [loser, other] = winner === "one" ? [two, one] : [one, two];
   assert.equal((loser.inspect() as Inspected).keyConflict?.hasYielded, true);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { runCore } from "./core/index.ts";
+import { runGossip } from "./gossip/index.ts";
 import { runNodes } from "./node-run.ts";
 import type { RunReport } from "./report.ts";
 import { runScenario } from "./simulate.ts";
@@ -7,7 +8,7 @@ import type { Story } from "./story.ts";
 
 /** What one seed came to. */
 export interface SeedReport extends RunReport {
-  /** The core run's own figures; a story has none. */
+  /** The core runs' own figures; a story has none. */
   readonly core: object | undefined;
 }
 
@@ -15,44 +16,65 @@ export interface SeedReport extends RunReport {
 export type SeedRunner = (seed: number, keepTrace: boolean) => Promise<SeedReport>;
 
 /**
- * One seed: first as a core run, where messages are lost, doubled and reordered, then as a node run, where whole nodes talk over byte
- * streams. The faults and operations are those of the node run. The trace is both, one after the other.
+ * One seed: first as core runs, where messages are lost, doubled and reordered, of Raft and of gossip; then as a node run, where whole nodes
+ * talk over byte streams. The faults and operations are those of the node run. The trace is all of them, one after the other.
  */
 export const runSeed: SeedRunner = async (seed, keepTrace) => {
   const hash = createHash("sha256");
-  const core = runCoreAlone(seed, keepTrace, hash);
-  if (core.verdict !== "ok") return core;
+  const raft = runRaftAlone(seed, keepTrace, hash);
+  if (raft.verdict !== "ok") return raft;
+  const gossip = runGossipAlone(seed, keepTrace, hash);
+  if (gossip.verdict !== "ok") return gossip;
   const nodes = await runNodes(seed, { keepTrace, onTrace: (text) => hash.update(text) });
   return {
     ...nodes,
-    events: core.events + nodes.events,
+    events: raft.events + gossip.events + nodes.events,
     traceHash: hash.digest("hex"),
-    trace: [...core.trace, ...nodes.trace],
-    core: core.core,
+    trace: [...raft.trace, ...gossip.trace, ...nodes.trace],
+    core: { ...raft.core, gossip: gossip.core },
   };
 };
 
-/** The first half of `runSeed`. */
-export const runSeedCore: SeedRunner = async (seed, keepTrace) => runCoreAlone(seed, keepTrace, createHash("sha256"));
+/** The parts of `runSeed`. */
+export const runSeedCore: SeedRunner = async (seed, keepTrace) => runRaftAlone(seed, keepTrace, createHash("sha256"));
 
-/** The second half of `runSeed`. */
+export const runSeedGossip: SeedRunner = async (seed, keepTrace) => {
+  return runGossipAlone(seed, keepTrace, createHash("sha256"));
+};
+
 export const runSeedNodes: SeedRunner = async (seed, keepTrace) => {
   return { ...(await runNodes(seed, { keepTrace })), core: undefined };
 };
 
-function runCoreAlone(seed: number, keepTrace: boolean, hash: ReturnType<typeof createHash>): SeedReport {
-  const trace: string[] = [];
-  const core = runCore({
-    seed,
-    trace: (line) => {
-      hash.update(`${line}\n`);
-      if (keepTrace) trace.push(`${line}\n`);
-    },
-  });
+type Hash = ReturnType<typeof createHash>;
+
+function runRaftAlone(seed: number, keepTrace: boolean, hash: Hash): SeedReport {
+  const { trace, onLine } = traceInto(hash, keepTrace);
+  const core = runCore({ seed, trace: onLine });
   const { verdict, message: reason, faults, operations, events, virtualMs } = core;
   const figures = { verdict, events, virtualMs, faults, operations };
   const traceHash = hash.copy().digest("hex");
   return { ...figures, invariant: core.invariant, reason, traceHash, trace, core: figures };
+}
+
+function runGossipAlone(seed: number, keepTrace: boolean, hash: Hash): SeedReport {
+  const { trace, onLine } = traceInto(hash, keepTrace);
+  const run = runGossip({ seed, trace: onLine });
+  const { verdict, invariant, message: reason, faults, events, virtualMs, changes, joined, left } = run;
+  const figures = { verdict, events, virtualMs, faults };
+  // Each change of an entry succeeds where it is made.
+  const operations = { ok: changes, notApplied: 0, unknown: 0 };
+  const traceHash = hash.copy().digest("hex");
+  return { ...figures, operations, invariant, reason, traceHash, trace, core: { ...figures, changes, joined, left } };
+}
+
+function traceInto(hash: Hash, keepTrace: boolean): { trace: string[]; onLine: (line: string) => void } {
+  const trace: string[] = [];
+  const onLine = (line: string): void => {
+    hash.update(`${line}\n`);
+    if (keepTrace) trace.push(`${line}\n`);
+  };
+  return { trace, onLine };
 }
 
 /** A story, under any seed. */
