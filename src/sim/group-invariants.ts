@@ -50,6 +50,8 @@ export class GroupInvariants implements GroupProbe {
   readonly #voters = new Map<string, { readonly member: MemberId; readonly steering: VoterSteering }>();
   /** Each incarnation's entries as somebody applied them first, from index 1. */
   readonly #applied = new Map<IncarnationId, Entry[]>();
+  /** The position after each entry that moved it, as the first member said. */
+  readonly #places = new Map<IncarnationId, Map<Index, number>>();
   #leaderships = 0;
   #commits = 0;
 
@@ -149,7 +151,7 @@ export class GroupInvariants implements GroupProbe {
       this.#keep(source, entry);
       this.#options.onApply?.(source, fact, position);
       this.#observer(source).onApply(this.#name(source), fact);
-      this.#checkPosition(source, position);
+      this.#checkPosition(source, entry.index, position);
     });
   }
 
@@ -162,6 +164,18 @@ export class GroupInvariants implements GroupProbe {
     this.#positions.delete(source.member);
   }
 
+  /** A halted machine moves no more; whoever moves is where the others were. */
+  #checkPlace(source: ProbeSource, index: Index, position: number): void {
+    const incarnation = source.incarnation as IncarnationId;
+    let places = this.#places.get(incarnation);
+    if (places === undefined) this.#places.set(incarnation, (places = new Map()));
+    const first = places.get(index) ?? position;
+    places.set(index, first);
+    if (first === position) return;
+    const text = `${this.#name(source)} is at position ${position} after entry ${index}, another was at ${first}`;
+    throw new RunViolation("dense-positions", text);
+  }
+
   #keep({ incarnation }: ProbeSource, entry: Entry): void {
     if (incarnation === undefined) return;
     let applied = this.#applied.get(incarnation);
@@ -172,8 +186,9 @@ export class GroupInvariants implements GroupProbe {
     if (entry.index === applied.length + 1) applied.push(entry);
   }
 
-  #checkPosition(source: ProbeSource, position: number): void {
+  #checkPosition(source: ProbeSource, index: Index, position: number): void {
     const before = this.#positions.get(source.member) ?? position;
+    if (position > before) this.#checkPlace(source, index, position);
     if (position < before) {
       throw new RunViolation(
         "dense-positions",

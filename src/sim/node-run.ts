@@ -24,6 +24,7 @@ const OPERATIONS_MIN = 200;
 const FAULTS_MS_MAX = 180_000;
 const FORM_MS = 30_000;
 const HEAL_MS = 60_000;
+const SHORT_TTL_MS = 1_000;
 const EPISODES_AT_ONCE = 3;
 
 /**
@@ -98,7 +99,9 @@ class NodeRun {
     for (const name of names) await this.#simulation.addNode(name);
     // One more than the founders reads along.
     const expect = this.#size === 4 ? 3 : this.#size;
-    for (const node of this.#simulation.nodes) node.join(WORKLOAD_GROUP, { machine: WorkloadMachine, expect });
+    // In half of the runs whoever is away for a moment loses its session.
+    const tuning = this.#random.chance(1, 2) ? { sessionTtlMs: SHORT_TTL_MS } : {};
+    for (const node of this.#simulation.nodes) node.join(WORKLOAD_GROUP, { machine: WorkloadMachine, expect, tuning });
     await this.#expect("all are online after the start", FORM_MS, () => this.#areAllOnline());
   }
 

@@ -1,4 +1,4 @@
-import { MosaikError, type SeededRandom } from "../env/index.ts";
+import { MosaikError, type Receipt, type SeededRandom } from "../env/index.ts";
 import { defineMachine, type Group } from "../groups/index.ts";
 import { RunViolation } from "./group-invariants.ts";
 import type { History, OperationEnd } from "./history.ts";
@@ -176,7 +176,9 @@ export class Client {
       this.#ledger.ok++;
     } catch (error) {
       if (!MosaikError.is(error)) throw new RunViolation("no-bug", `an operation threw ${error}`, error);
-      if (!isRead && (error.outcome === "unknown" || error.outcome === "applied")) {
+      if (!isRead && MosaikError.is(error, "outcome-unknown") && this.#random.chance(1, 2)) {
+        await this.#ask(error.details.receipt, end);
+      } else if (!isRead && (error.outcome === "unknown" || error.outcome === "applied")) {
         end.unknown();
         this.#ledger.unknownOperations++;
       } else {
@@ -185,6 +187,21 @@ export class Client {
         this.#ledger.notApplied++;
       }
     }
+  }
+
+  /** On any member: what it says is believed, and the history and the counts show whether it was true. */
+  async #ask(receipt: Receipt, end: OperationEnd): Promise<void> {
+    const nodes = this.#simulation.nodes.filter((node) => node.isUp);
+    const group = this.#random.pick(nodes).group(WORKLOAD_GROUP) as unknown as WorkloadGroup;
+    try {
+      const fate = await group.outcomeOf(receipt, { timeoutMs: TIMEOUT_MS });
+      if (fate === undefined) return end.fail();
+      // Elsewhere than on its node the result is not known, and only compare-and-set has one to tell.
+    } catch (error) {
+      if (!MosaikError.is(error)) throw error;
+    }
+    end.unknown();
+    this.#ledger.unknownOperations++;
   }
 
   #unique(): number {
