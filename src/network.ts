@@ -2,6 +2,7 @@ import { createDiscovery, type Discovery, type DiscoveryService } from "./discov
 import { type Env, type Logger, MosaikError, mosaikError, realEnv, Scope, stderrLogger } from "./env/index.ts";
 import {
   type Conditions,
+  type GroupCode,
   type GroupProbe,
   GroupRegistry,
   type GroupStatus,
@@ -46,6 +47,8 @@ export interface World {
   readonly storage: StorageFactory;
   readonly logger: Logger;
   readonly probe?: GroupProbe | undefined;
+  /** For tests of upgrades: as if groups were of older or newer code. */
+  readonly groupCode?: GroupCode | undefined;
   /** Lets go of it all, once the node is gone. */
   readonly close?: (() => Promise<void>) | undefined;
 }
@@ -161,6 +164,7 @@ class Node implements Network {
       storage,
       logger,
       probe,
+      code: world.groupCode,
       onJoined: (joined) => registerGroupMetrics(this.#metrics, joined),
     });
     this.#metrics = new MetricsRegistry({ network: UniqueId.short(this.id) });

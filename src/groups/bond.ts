@@ -6,6 +6,7 @@ import type { IncarnationId } from "../storage/index.ts";
 import type { Link, LinkClose } from "../wire/index.ts";
 import { type BondFrame, decodeFrame, encodeFrame } from "./frames.ts";
 import { type MemberStatus, memberId } from "./status.ts";
+import type { Support } from "./versions.ts";
 
 export interface BondHandlers {
   onFrame(bond: Bond, frame: BondFrame): void;
@@ -30,6 +31,7 @@ export class Bond {
   readonly sinceUs: number;
   /** Of the session that the peer last opened over this bond. */
   sessionKey: string | undefined;
+  #machine: Support | undefined;
   #status: MemberStatus;
   #member: MemberId;
   #bindings: Bindings | undefined;
@@ -51,6 +53,10 @@ export class Bond {
   get member(): MemberId {
     return this.#member;
   }
+  /** What the peer can apply; undefined until it says so. */
+  get machine(): Support | undefined {
+    return this.#machine;
+  }
   /** Much of what we sent has not left yet. */
   get isSlow(): boolean {
     return this.link.queuedBytes >= LIMITS.linkHighWaterBytes;
@@ -65,6 +71,7 @@ export class Bond {
         const frame = decodeFrame(kind, payload);
         if (frame === undefined || !this.#isOpen) return;
         if (frame.type === "status") this.#onStatus(frame.status);
+        if (frame.type === "machine") this.#machine = frame.support;
         handlers.onFrame(this, frame);
       },
       onDrain: () => handlers.onDrain(this),

@@ -63,6 +63,7 @@ class Bench {
       logger: silentLogger,
       status: () => statusOf({}),
       openings: () => NO_OPENINGS,
+      refusalOf: () => undefined,
       handlers: {
         onOpen: tell("open"),
         onClose: tell("close"),

@@ -39,6 +39,8 @@ export interface BondsOptions {
   readonly status: () => MemberStatus;
   /** Of our store. */
   readonly openings: () => Openings;
+  /** Why this peer's machine is too old for the group, if it is. */
+  readonly refusalOf: (peer: PeerId, version: number) => string | undefined;
   readonly handlers: BondHandlers & { onOpen(bond: Bond): void; onAttempted(): void; onDoubted(by: PeerId): void };
 }
 
@@ -115,6 +117,16 @@ export class Bonds {
       return;
     }
     this.#adopt(link, decodeHello(link.remotePayload));
+  }
+
+  /** The group agreed on more than some of its readers can apply: they are let go. */
+  dropOutdated(): void {
+    for (const bond of this.all) {
+      const reason = bond.machine && this.#o.refusalOf(bond.peer, bond.machine.version);
+      if (reason === undefined) continue;
+      this.#report(bond.peer, CLOSE.groupMismatch, reason);
+      void bond.close(CLOSE.groupMismatch, reason);
+    }
   }
 
   async close(): Promise<void> {
@@ -244,8 +256,11 @@ export class Bonds {
       return { refuse: CLOSE.groupStaleStore, reason: doubt };
     }
     const { name, codec } = this.#o.machine;
-    if (hello.machine.name === name && hello.machine.codec === codec) return undefined;
-    const reason = `machine \`${name}\` with codec \`${codec}\` here, \`${hello.machine.name}\` with \`${hello.machine.codec}\` there`;
+    const outdated = this.#o.refusalOf(peer, hello.machine.version);
+    if (hello.machine.name === name && hello.machine.codec === codec && outdated === undefined) return undefined;
+    const reason =
+      outdated ??
+      `machine \`${name}\` with codec \`${codec}\` here, \`${hello.machine.name}\` with \`${hello.machine.codec}\` there`;
     this.#report(peer, CLOSE.groupMismatch, reason);
     return { refuse: CLOSE.groupMismatch, reason };
   }

@@ -1,5 +1,6 @@
 import { badOption, type Env, LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
+import type { CommandSupport } from "./compatibility.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { Member } from "./member.ts";
 import { outcomeUnknown, resultUnavailable } from "./proposer-errors.ts";
@@ -101,6 +102,7 @@ export class Calls {
         commands: this.#encode(values),
         values,
         deadlineUs: this.#deadlineUs(options),
+        support: this.#supportOf(values),
         onApplied: (batch) => {
           settle();
           resolve(batch);
@@ -114,6 +116,14 @@ export class Calls {
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#member.onDemand();
     });
+  }
+
+  /** Undefined, as nearly always, if all that this machine has may be sent. */
+  #supportOf(values: readonly unknown[]): ((isLate: boolean) => CommandSupport) | undefined {
+    const { compatibility } = this.#member;
+    if (compatibility.isComplete || compatibility.own.commands.length === 0) return undefined;
+    const names = [...new Set(values.map((value) => this.#runtime.commandName(value)))];
+    return (isLate) => compatibility.supportOf(names, isLate);
   }
 
   #encode(values: readonly unknown[]): Uint8Array[] {

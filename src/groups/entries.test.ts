@@ -23,6 +23,7 @@ import {
   decodeRun,
   decodeSession,
   decodeSessionEnd,
+  decodeVersion,
   ENTRY_COMMANDS,
   ENTRY_CONFIGURATION,
   ENTRY_GENESIS,
@@ -34,6 +35,7 @@ import {
   encodeRun,
   encodeSession,
   encodeSessionEnd,
+  encodeVersion,
   isKnownKind,
   votersOf,
 } from "./entries.ts";
@@ -85,8 +87,17 @@ describe("entries", () => {
     throws(() => decodeSessionEnd(encodeSessionEnd([...most, most.length + 1])), DecodeError);
   });
 
+  it("a version names commands once, in order", () => {
+    const support = (...commands: readonly string[]) => ({ format: 1, version: 2, commands });
+    for (const value of [support(), support("add"), support("add", "note")])
+      deepEqual(decodeVersion(encodeVersion(value)), value);
+    for (const wrong of [support("note", "add"), support("add", "add"), support("")])
+      throws(() => decodeVersion(encodeVersion(wrong)), DecodeError);
+    throws(() => decodeVersion(Uint8Array.of(...encodeVersion(support("add")), 0)), DecodeError);
+  });
+
   it("random and damaged bytes give a value or a DecodeError", () => {
-    const decoders = [decodeGenesis, decodeSession, decodeSessionEnd, decodeRun];
+    const decoders = [decodeGenesis, decodeSession, decodeSessionEnd, decodeVersion, decodeRun];
     const valid = fc.oneof(
       genesis.map(encodeGenesis),
       run.map(encodeRun),
@@ -145,6 +156,16 @@ describe("entries", () => {
     }
     const more = [...voters, memberId(peer("bob"), store("bob"))];
     deepEqual(votersOf({ index: 2, term: 1, kind: ENTRY_CONFIGURATION, data: encodeConfiguration(more) }), more);
-    deepEqual([0, 1, 2, 3, 4, 5, 6, 7, 255].map(isKnownKind), [true, true, true, true, true, true, true, false, false]);
+    deepEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 255].map(isKnownKind), [
+      true,
+      true,
+      true,
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 });

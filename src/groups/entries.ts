@@ -4,6 +4,7 @@ import type { Entry, Index, MemberId } from "../raft/index.ts";
 import type { IncarnationId, StoreId } from "../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
 import { memberId, peerOf, storeOf } from "./status.ts";
+import { readSupport, type Support, writeSupport } from "./versions.ts";
 
 // What `Entry.kind` means in a group; 0 is Raft's no-op. Published numbers: they are on disks and on the wire.
 export const ENTRY_GENESIS = 1;
@@ -13,6 +14,7 @@ export const ENTRY_SESSION = 3;
 export const ENTRY_COMMANDS = 4;
 export const ENTRY_CONFIGURATION = 5;
 export const ENTRY_SESSION_END = 6;
+export const ENTRY_VERSION = 7;
 
 const FORMAT = 1;
 const SESSION_KEY_BYTES = 16;
@@ -122,6 +124,21 @@ export function decodeSession(bytes: Uint8Array): { readonly key: string; readon
   return { key, owner };
 }
 
+/** What may come in the log from here on. */
+export function encodeVersion(support: Support): Uint8Array {
+  writer.u8(FORMAT);
+  writeSupport(writer, support);
+  return writer.finish();
+}
+
+/** @throws DecodeError */
+export function decodeVersion(bytes: Uint8Array): Support {
+  const reader = open(bytes);
+  const support = readSupport(reader);
+  reader.end();
+  return support;
+}
+
 /** @param sessions - ascending, 1 to `LIMITS.sessionEndsMax` */
 export function encodeSessionEnd(sessions: readonly Index[]): Uint8Array {
   writer.u8(FORMAT).varint(sessions.length);
@@ -183,7 +200,7 @@ export function readBatch(reader: ByteReader, commandsMax: number = LIMITS.batch
 
 /** True for a kind that this version knows. */
 export function isKnownKind(kind: number): boolean {
-  return kind >= 0 && kind <= ENTRY_SESSION_END;
+  return kind >= 0 && kind <= ENTRY_VERSION;
 }
 
 function writeVoters(voters: readonly MemberId[]): void {

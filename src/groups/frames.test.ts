@@ -86,6 +86,22 @@ const frame: fc.Arbitrary<BondFrame> = fc.oneof(
     session: arbitraryNumber,
     batches: fc.array(record({ number: arbitraryNumber, commands: arbitraryCommands }), { maxLength: 5 }),
   }),
+  record({
+    type: fc.constant("commands-unsupported" as const),
+    session: arbitraryNumber,
+    number: arbitraryNumber,
+    members: fc.array(arbitraryPeer, { maxLength: 16 }),
+  }),
+  record({
+    type: fc.constant("machine" as const),
+    support: record({
+      format: arbitraryNumber,
+      version: arbitraryNumber,
+      commands: fc
+        .uniqueArray(fc.string({ minLength: 1, maxLength: 10, unit: "grapheme-ascii" }))
+        .map((names) => names.sort()),
+    }),
+  }),
   record({ type: fc.constant("commands-refused" as const), session: arbitraryNumber, expected: arbitraryNumber }),
   record({ type: fc.constant("read" as const), request: arbitraryNumber }),
   record({

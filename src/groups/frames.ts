@@ -7,6 +7,7 @@ import { type CommandBatch, readBatch, writeBatch } from "./entries.ts";
 import { OPENINGS_TOLD_MAX, type Openings } from "./openings.ts";
 import { readEntries, readMessage, readPosition, writeEntries, writeMessage, writePosition } from "./raft-codec.ts";
 import { LEFT_MAX, type MemberRole, type MemberStatus } from "./status.ts";
+import { readSupport, type Support, writeSupport } from "./versions.ts";
 
 /** Frames on a bond. Published numbers; `docs/design/groups.md` has the table. */
 export const FRAME = {
@@ -24,10 +25,15 @@ export const FRAME = {
   released: 27,
   transfer: 28,
   closeSession: 29,
+  machine: 30,
+  commandsUnsupported: 31,
 } as const;
 
 /** Commands in one frame: each costs much more than its bytes once it is decoded. Room for the largest batch, and as much before it. */
 export const FRAME_COMMANDS_MAX = 2 * LIMITS.batchCommandsMax;
+
+/** Named in a refusal. */
+export const UNSUPPORTED_MEMBERS_MAX = 16;
 
 const HELLO_FORMAT = 2;
 const OPENING_ID_BYTES = 16;
@@ -65,6 +71,15 @@ export type BondFrame =
   | { readonly type: "commands"; readonly session: Index; readonly batches: readonly NumberedBatch[] }
   /** Resend from `expected` on; 0: the session is unknown. */
   | { readonly type: "commands-refused"; readonly session: Index; readonly expected: number }
+  /** Batch `number` has a command that these members do not know. Its session ends, since a number cannot be left out. */
+  | {
+      readonly type: "commands-unsupported";
+      readonly session: Index;
+      readonly number: number;
+      readonly members: readonly PeerId[];
+    }
+  /** What the sender can apply: first on every bond. */
+  | { readonly type: "machine"; readonly support: Support }
   | { readonly type: "read"; readonly request: number }
   /** `index` undefined: ask again, elsewhere or later. */
   | { readonly type: "read-reply"; readonly request: number; readonly index: Index | undefined }
@@ -154,6 +169,13 @@ export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly
     case "commands-refused":
       writer.varint(frame.session).varint(frame.expected);
       return finish(FRAME.commandsRefused);
+    case "commands-unsupported":
+      writer.varint(frame.session).varint(frame.number).varint(frame.members.length);
+      for (const member of frame.members) writer.id(member);
+      return finish(FRAME.commandsUnsupported);
+    case "machine":
+      writeSupport(writer, frame.support);
+      return finish(FRAME.machine);
     case "read":
       writer.varint(frame.request);
       return finish(FRAME.read);
@@ -188,8 +210,8 @@ export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly
 export function decodeFrame(kind: number, payload: Uint8Array): BondFrame | undefined {
   const reader = new ByteReader(payload);
   const frame = decodeBody(kind, reader);
-  // A status may grow fields; everything else is exact.
-  if (frame !== undefined && frame.type !== "status") reader.end();
+  // What members say of themselves may grow fields; everything else is exact.
+  if (frame !== undefined && frame.type !== "status" && frame.type !== "machine") reader.end();
   return frame;
 }
 
@@ -209,6 +231,10 @@ function decodeBody(kind: number, reader: ByteReader): BondFrame | undefined {
       return readCommands(reader);
     case FRAME.commandsRefused:
       return { type: "commands-refused", session: reader.varint(), expected: reader.varint() };
+    case FRAME.commandsUnsupported:
+      return readUnsupported(reader);
+    case FRAME.machine:
+      return { type: "machine", support: readSupport(reader) };
     case FRAME.read:
       return { type: "read", request: reader.varint() };
     case FRAME.readReply:
@@ -253,6 +279,14 @@ function readCommands(reader: ByteReader): BondFrame {
     batches.push(batch);
   }
   return { type: "commands", session, batches };
+}
+
+function readUnsupported(reader: ByteReader): BondFrame {
+  const session = reader.varint();
+  const number = reader.varint();
+  const members: PeerId[] = [];
+  for (let count = reader.count(UNSUPPORTED_MEMBERS_MAX, 32); count > 0; count--) members.push(reader.id() as PeerId);
+  return { type: "commands-unsupported", session, number, members };
 }
 
 function readFetch(reader: ByteReader): BondFrame {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { badOption, LIMITS, mosaikError } from "../env/index.ts";
 import { hash, type PeerId, Secret, UniqueId } from "../identity/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
@@ -12,8 +13,17 @@ import { inspectMember } from "./inspect.ts";
 import { type AnyMachine, type MachineRuntime, type NoMachine, noMachine, runtimeOf } from "./machine/index.ts";
 import { Member, type MemberOptions } from "./member.ts";
 import type { Group, GroupStatus, Groups, OneOrMore, OpenOptions, Options, RoleOptions } from "./types.ts";
+import { LOG_FORMAT } from "./versions.ts";
 
-const GROUP_VERSION = 1;
+/** What this code speaks, and what it can read in a log. */
+export interface GroupCode {
+  /** Of the bond's frames. */
+  readonly versionMin: number;
+  readonly versionMax: number;
+  readonly features: number;
+  readonly logFormat: number;
+}
+const THIS_CODE: GroupCode = { versionMin: 1, versionMax: 1, features: 0, logFormat: LOG_FORMAT };
 const DEFAULT_TIMEOUT_MS = 10_000;
 const RELUCTANT_FACTOR = 3;
 
@@ -30,6 +40,8 @@ export type GroupsContext = Pick<
 > & {
   /** A member came to be; the result is called when it is gone. */
   readonly onJoined?: (joined: JoinedMember) => () => void;
+  /** For tests of upgrades: as if it were older or newer code. */
+  readonly code?: GroupCode | undefined;
 };
 
 interface Joined {
@@ -43,11 +55,13 @@ interface Joined {
 export class GroupRegistry implements Groups {
   readonly #context: GroupsContext;
   readonly #joined = new Map<UniqueId, Joined>();
+  readonly #code: GroupCode;
   #isClosed = false;
 
   /** Before the endpoint listens. */
   constructor(context: GroupsContext) {
     this.#context = context;
+    this.#code = context.code ?? THIS_CODE;
     context.endpoint.handle(GROUP_PROTOCOL, this.#protocol());
   }
 
@@ -134,11 +148,14 @@ export class GroupRegistry implements Groups {
       throw badOption("name", `must be a text of 1 to ${LIMITS.nameBytesMax} bytes`);
     }
     const isObserver = options.leadership === "observer";
+    const runtime = runtimeOf(options.machine ?? noMachine);
+    const { version, commandNames } = runtime;
     return {
       ...this.#context,
       name,
       groupId: UniqueId.derive(this.#context.networkId, UniqueId.toBytes(hash(name))),
-      runtime: runtimeOf(options.machine ?? noMachine),
+      runtime,
+      support: { format: this.#code.logFormat, version, commands: commandNames },
       secrets: secretsOf(options.secret),
       timing: timingOf(options),
       expect: isObserver ? undefined : expectOf(options),
@@ -150,9 +167,7 @@ export class GroupRegistry implements Groups {
     const memberFor = (payload: Uint8Array): Member | undefined => this.#joined.get(decodeHello(payload).group)?.member;
     return {
       frameBytesMax: LIMITS.groupFrameBytesMax,
-      versionMin: GROUP_VERSION,
-      versionMax: GROUP_VERSION,
-      features: 0,
+      ...this.#code,
       accept: (hello: Hello, stream: { readonly remoteId: PeerId; exportKey: Link["exportKey"] }): Verdict =>
         memberFor(hello.payload)?.bonds.accept(hello, stream) ?? {
           refuse: CLOSE.groupNotFound,
@@ -169,7 +184,8 @@ export class GroupRegistry implements Groups {
 }
 
 function assertSame(name: string, known: MachineRuntime, other: MachineRuntime): void {
-  if (known.name === other.name && known.version === other.version && known.codecName === other.codecName) return;
+  const isSame = known.name === other.name && known.version === other.version && known.codecName === other.codecName;
+  if (isSame && isDeepStrictEqual(known.commandNames, other.commandNames)) return;
   throw mosaikError(
     "definition-conflict",
     `group \`${name}\` is open here with machine \`${known.name}\` version ${known.version}`,

@@ -12,7 +12,7 @@
  * Data flows one way: bonds -> life -> replica -> proposer and conditions. `docs/design/groups.md` has states, frames and invariants.
  */
 export { GROUP_PROTOCOL } from "./bonds.ts";
-export { GroupRegistry, type GroupsContext, type JoinedMember, secretsOf } from "./groups.ts";
+export { type GroupCode, GroupRegistry, type GroupsContext, type JoinedMember, secretsOf } from "./groups.ts";
 export * from "./machine/index.ts";
 export type { GroupProbe, ProbeSource, VoterSteering } from "./probe.ts";
 export { Replica } from "./replica.ts";

@@ -30,6 +30,7 @@ function view(change: Partial<KeeperView>): KeeperView {
     incarnation: INCARNATION,
     commit: 100,
     isLeaving: false,
+    isFit: () => true,
     ...change,
   };
 }

@@ -32,6 +32,8 @@ export interface KeeperView {
   readonly commit: Index;
   /** The leader itself wants to go. */
   readonly isLeaving: boolean;
+  /** Its machine can apply all that the group agreed on. */
+  isFit(peer: PeerId): boolean;
 }
 
 /** What a member said of itself, what was committed when we heard it, and for how many ticks it has said nothing since. */
@@ -86,9 +88,9 @@ export class Keeper {
    * A peer whose former store still has its vote is among them: that store is dead at once, goes first, and then this one follows. So no peer
    * ever has two votes.
    */
-  #readersOf({ others, incarnation, commit, voters }: KeeperView): MemberId[] {
+  #readersOf({ others, incarnation, commit, voters, isFit }: KeeperView): MemberId[] {
     return others
-      .filter(({ status }) => status.role === "reader" && status.incarnation === incarnation)
+      .filter(({ peer, status }) => status.role === "reader" && status.incarnation === incarnation && isFit(peer))
       .filter(({ status }) => status.isEligible && !status.isLeaving)
       .filter(({ peer }) => this.#isCaughtUp(peer, commit))
       .map(memberOf)

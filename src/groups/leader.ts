@@ -8,22 +8,26 @@ import {
   type CommandBatch,
   decodeGenesis,
   decodeRun,
+  decodeVersion,
   ENTRY_COMMANDS,
   ENTRY_CONFIGURATION,
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
   ENTRY_SESSION_END,
+  ENTRY_VERSION,
   encodeConfiguration,
   encodeOpen,
   encodeRun,
   encodeSession,
   encodeSessionEnd,
+  encodeVersion,
 } from "./entries.ts";
 import type { NumberedBatch } from "./frames.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { Replica } from "./replica.ts";
 import type { SessionIndex } from "./sessions.ts";
+import type { Support } from "./versions.ts";
 
 /** The session that has to make room for another, if there is one: none that is at its end already. */
 export type OldestSession = (isEnding: (session: SessionIndex) => boolean) => SessionIndex | undefined;
@@ -54,6 +58,9 @@ export class LeaderTerm {
   #wantsOpen = false;
   #wantsEstablished = false;
   #change: readonly MemberId[] | undefined;
+  /** The last one in our log, applied or not. */
+  #agreed: Support | undefined;
+  #nextAgreed: Support | undefined;
   #isServing = false;
 
   /** @param tail - the log after what the replica applied */
@@ -66,6 +73,8 @@ export class LeaderTerm {
     const opens = [replica.openIndex, replica.establishedIndex].filter((index) => index !== undefined);
     opens.push(...tail.filter((entry) => entry.kind === ENTRY_OPEN).map(({ index }) => index));
     [this.#openAt, this.#establishedAt] = opens;
+    const version = tail.findLast(({ kind }) => kind === ENTRY_VERSION);
+    this.#agreed = version === undefined ? replica.agreed : decodeVersion(version.data);
   }
 
   /** Takes commands and strong reads now. Once true, true for the rest of the term. */
@@ -78,7 +87,7 @@ export class LeaderTerm {
   }
   /** There is something for the next step. */
   get wantsToAppend(): boolean {
-    if (this.#change !== undefined) return true;
+    if (this.#change !== undefined || this.#nextAgreed !== undefined) return true;
     if (this.#wantsOpen && this.#openAt === undefined) return true;
     if (this.#wantsEstablished && this.#establishedAt === undefined) return true;
     return this.#isServing && (this.#count > 0 || this.#endings.size > 0);
@@ -173,6 +182,18 @@ export class LeaderTerm {
     this.#change = voters;
   }
 
+  /** What the log may hold from the last such entry in it on. */
+  get agreed(): Support | undefined {
+    return this.#agreed;
+  }
+
+  /** With the next step. All voters and spares support it. */
+  agreeOn(support: Support): void {
+    if (this.#establishedAt === undefined) return;
+    this.#nextAgreed = support;
+    this.#agreed = support;
+  }
+
   /** All that can be appended now, from `firstIndex` on. */
   takeDrafts(firstIndex: Index): readonly Draft[] {
     const drafts: Draft[] = [];
@@ -187,6 +208,10 @@ export class LeaderTerm {
     if (this.#change !== undefined) {
       drafts.push({ kind: ENTRY_CONFIGURATION, data: encodeConfiguration(this.#change) });
       this.#change = undefined;
+    }
+    if (this.#nextAgreed !== undefined) {
+      drafts.push({ kind: ENTRY_VERSION, data: encodeVersion(this.#nextAgreed) });
+      this.#nextAgreed = undefined;
     }
     if (!this.#isServing) return drafts;
     if (this.#count > 0) {
@@ -263,13 +288,28 @@ function timeOf(entry: Entry): number {
 /**
  * What a peer sends is decoded before it enters the log: garbage there would halt every replica.
  *
+ * @param sender.agreed - only these names may go into the log; undefined: all that our machine has may
+ * @param sender.mayKnowMore - its machine is not ours, so what we cannot decode need not be garbage
+ * @returns the first batch that holds a command which some member cannot apply, if there is one
  * @throws DecodeError also for what a user's codec throws: to us it is the peer's fault, and ends its link alone
  */
-export function checkBatches(runtime: MachineRuntime, batches: readonly NumberedBatch[]): void {
-  try {
-    for (const { commands } of batches) for (const command of commands) runtime.decodeCommand(command);
-  } catch (cause) {
-    if (cause instanceof DecodeError) throw cause;
-    throw new DecodeError("a command that the machine's codec does not know", { cause });
+export function checkBatches(
+  runtime: MachineRuntime,
+  batches: readonly NumberedBatch[],
+  { agreed, mayKnowMore }: { readonly agreed: Support | undefined; readonly mayKnowMore: boolean },
+): number | undefined {
+  const isNamed = agreed !== undefined && runtime.commandNames.length > 0;
+  for (const [at, { commands }] of batches.entries()) {
+    try {
+      for (const command of commands) {
+        const { name } = runtime.decodeCommand(command);
+        if (isNamed && !agreed.commands.includes(name)) return at;
+      }
+    } catch (cause) {
+      if (mayKnowMore) return at;
+      if (cause instanceof DecodeError) throw cause;
+      throw new DecodeError("a command that the machine's codec does not know", { cause });
+    }
   }
+  return undefined;
 }

@@ -6,16 +6,18 @@ import { DecodeError } from "../wire/index.ts";
 import { Applier } from "./applier.ts";
 import type { Bond } from "./bond.ts";
 import type { Bonds } from "./bonds.ts";
+import type { Compatibility } from "./compatibility.ts";
 import { RaftDriver, type Timing } from "./driver.ts";
 import { ENTRY_COMMANDS, ENTRY_OPEN } from "./entries.ts";
 import { committedLogOf, FollowServer, Puller } from "./follow.ts";
-import type { BondFrame } from "./frames.ts";
+import type { BondFrame, NumberedBatch } from "./frames.ts";
 import { checkBatches } from "./leader.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import { Office } from "./office.ts";
 import type { GroupProbe, ProbeSource } from "./probe.ts";
 import { Replica, type ReplicaEvents } from "./replica.ts";
 import { memberId, peerOf } from "./status.ts";
+import { isSameSupport } from "./versions.ts";
 
 /** Elections that a member may have missed. A term near the end of all numbers would leave none for the next one. */
 const TERM_STEP_MAX = 2 ** 20;
@@ -35,6 +37,7 @@ export interface LifeContext {
   /** This member is about to give up its membership. */
   isLeaving(): boolean;
   readonly replicaEvents: ReplicaEvents;
+  readonly compatibility: Compatibility;
   /** Leader, term, role or progress may have changed. */
   onChange(): void;
   onApplied(index: Index): void;
@@ -76,8 +79,9 @@ export class Life {
     this.incarnation = store.incarnation;
     this.self = memberId(context.selfId, store.storage.storeId);
     this.#source = { peer: context.selfId, group: context.groupId, member: this.self, incarnation: store.incarnation };
-    const { runtime, groupId, networkId, replicaEvents } = context;
-    this.replica = new Replica({ runtime, groupId, networkId, events: replicaEvents });
+    const { runtime, groupId, networkId, replicaEvents, compatibility } = context;
+    const { format } = compatibility.own;
+    this.replica = new Replica({ runtime, groupId, networkId, events: replicaEvents, format });
     this.#applier = new Applier({
       replica: this.replica,
       scope: context.scope,
@@ -299,9 +303,23 @@ export class Life {
   }
 
   #onCommands(bond: Bond, frame: BondFrame & { type: "commands" }): void {
-    checkBatches(this.#c.runtime, frame.batches);
-    const expected = this.office.takeBatches(frame.session, bond.peer, frame.batches);
-    if (expected !== undefined) bond.send({ type: "commands-refused", session: frame.session, expected });
+    const { session, batches } = frame;
+    const { runtime, compatibility } = this.#c;
+    const unknownAt = checkBatches(runtime, batches, {
+      agreed: compatibility.isComplete ? undefined : this.replica.agreed,
+      mayKnowMore: bond.machine !== undefined && !isSameSupport(bond.machine, compatibility.own),
+    });
+    const known = unknownAt === undefined ? batches : batches.slice(0, unknownAt);
+    const expected = this.office.takeBatches(session, bond.peer, known);
+    if (expected !== undefined) bond.send({ type: "commands-refused", session, expected });
+    else if (unknownAt !== undefined) this.#refuse(bond, session, batches[unknownAt] as NumberedBatch);
+  }
+
+  /** A number cannot be left out, so the session ends there; its owner goes on in another one without this batch. */
+  #refuse(bond: Bond, session: Index, { number }: NumberedBatch): void {
+    if (!this.isServing) return;
+    bond.send({ type: "commands-unsupported", session, number, members: this.#c.compatibility.behind(bond) });
+    this.office.endSession(session);
   }
 
   #onStep(): void {

@@ -3,6 +3,7 @@ import type { PeerId } from "../identity/index.ts";
 import type { IncarnationId, Storage, StorageFactory } from "../storage/index.ts";
 import type { Bond } from "./bond.ts";
 import { Bonds, type BondsOptions } from "./bonds.ts";
+import { Compatibility } from "./compatibility.ts";
 import { Conditions } from "./conditions.ts";
 import { Departure } from "./departure.ts";
 import { TICK_MS } from "./driver.ts";
@@ -16,6 +17,7 @@ import { Reads } from "./reads.ts";
 import { type MachineFailure, machineFailed } from "./replica.ts";
 import { Router } from "./router.ts";
 import { isSameStatus, type MemberStatus, NO_STORE } from "./status.ts";
+import type { Support } from "./versions.ts";
 
 const HANDOVER_TIMEOUT_MS = 1_000;
 /** How long a closing member waits to be let go. */
@@ -29,6 +31,8 @@ export type MemberOptions = Pick<
   Pick<BondsOptions, "endpoint" | "directory" | "secrets"> & {
     readonly name: string;
     readonly storage: StorageFactory;
+    /** What this code, with this machine, can apply. */
+    readonly support: Support;
     /** Undefined: never votes. */
     readonly expect: number | undefined;
     /** A store of this incarnation is set aside at the start. */
@@ -46,6 +50,7 @@ export class Member {
   readonly closed: Promise<MosaikError | undefined>;
   readonly departure: Departure;
   readonly observations: Observations;
+  readonly compatibility: Compatibility;
   readonly #o: MemberOptions;
   readonly #scope: Scope;
   readonly #context: LifeContext;
@@ -75,6 +80,8 @@ export class Member {
     this.proposer = new Proposer(() => Buffer.from(env.random.bytes(16)).toString("hex"), nowUs);
     this.reads = new Reads(nowUs, () => this.#life?.replica.index ?? 0);
     this.#router = new Router(selfId, this.proposer, this.reads);
+    const { support } = options;
+    this.compatibility = new Compatibility({ own: support, selfId, bonds: () => this.bonds, life: () => this.#life });
     this.bonds = this.#makeBonds(options);
     this.departure = new Departure({
       scope: this.#scope,
@@ -89,10 +96,12 @@ export class Member {
       ...options,
       scope: this.#scope,
       bonds: this.bonds,
+      compatibility: this.compatibility,
       replicaEvents: {
         onBatch: (batch) => this.proposer.onBatch(batch),
         onSession: (key, session) => this.proposer.onSession(key, session),
         onSessionEnd: (session, last) => this.proposer.onSessionEnd(session, last),
+        onAgreed: () => this.#onAgreed(),
         onFailure: (failure) => this.#onMachineFailure(failure),
         isWatched: () => this.observations.isWatched,
         onCommand: (command) => this.observations.tell(command),
@@ -209,6 +218,7 @@ export class Member {
       machine: { name: runtime.name, version: runtime.version, codec: runtime.codecName },
       status: () => this.status(),
       openings: () => (this.#storage === undefined ? NO_OPENINGS : openingsOf(this.#storage)),
+      refusalOf: (peer, version) => this.compatibility.refusalOf(peer, version),
       handlers: {
         onOpen: (bond) => this.#onBondUp(bond),
         onFrame: (bond, frame) => this.#onFrame(bond, frame),
@@ -263,7 +273,14 @@ export class Member {
     this.#onChange();
   }
 
+  /** What waited for it goes; who cannot apply it is let go. */
+  #onAgreed(): void {
+    this.bonds.dropOutdated();
+    this.onDemand();
+  }
+
   #onBondUp(bond: Bond): void {
+    bond.send({ type: "machine", support: this.compatibility.own });
     this.#life?.onBond(bond);
     this.#onChange();
     // Our hello may be older than what we became since.
@@ -290,6 +307,11 @@ export class Member {
         return this.#founder.onDissolve(bond, frame.incarnation);
       case "released":
         return this.departure.onReleased(frame.incarnation);
+      case "machine":
+        return this.#onChange();
+      case "commands-unsupported":
+        if (this.#router.leadsTo(bond)) this.proposer.onUnsupported(frame.session, frame.number, frame.members);
+        return;
       case "commands-refused":
         if (this.#router.leadsTo(bond)) this.proposer.onRefused(frame.session, frame.expected);
         return;

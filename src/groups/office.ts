@@ -46,8 +46,9 @@ export class Office {
     this.#sessionKeeper = this.#newSessionKeeper();
   }
 
+  /** An outdated member leads for a moment, if nobody else can; it takes nothing that it cannot judge. */
   get isServing(): boolean {
-    return this.#term?.isServing === true;
+    return this.#term?.isServing === true && !this.#o.replica.isOutdated;
   }
 
   /** After each step: takes office, leaves it, or begins to serve. */
@@ -62,6 +63,7 @@ export class Office {
     if (!driver.isLeader) return;
     this.#term ??= this.#begin();
     if (!this.#term.isServing) this.#updateServing(this.#term);
+    if (this.#term.agreed === undefined) this.#agree(this.#term);
     // While it hands over nothing is appended, and a step that changes nothing must not ask for the next.
     if (this.#term.wantsToAppend && !raft.isHandingOver) driver.wake();
   }
@@ -70,6 +72,7 @@ export class Office {
   tick(): void {
     if (this.#term === undefined || this.#keeper === undefined || !this.#o.replica.isOpen) return;
     this.#endSessions(this.#term);
+    this.#agree(this.#term);
     const { raft } = this.#o.driver;
     const { configurationIndex, progress, commit } = raft.status();
     const isSettled = configurationIndex <= commit && raft.entry(commit)?.term === raft.term;
@@ -81,6 +84,7 @@ export class Office {
       incarnation: this.#o.incarnation,
       commit,
       isLeaving: this.#o.context.isLeaving(),
+      isFit: (peer) => this.#o.context.compatibility.isFit(this.#o.context.bonds.get(peer)),
     });
     if (isSettled) this.#release(raft.voters);
     if (change !== undefined && isSettled && !raft.isHandingOver) {
@@ -113,6 +117,11 @@ export class Office {
 
   closeSession(key: string, owner: PeerId): void {
     this.#term?.closeSession(key, owner);
+    this.#o.driver.wake();
+  }
+
+  endSession(session: Index): void {
+    this.#term?.endSessions([session]);
     this.#o.driver.wake();
   }
 
@@ -173,6 +182,14 @@ export class Office {
     return new LeaderTerm(raft.term, replica, tail, () => context.env.clock.monotonicUs());
   }
 
+  #agree(term: LeaderTerm): void {
+    if (this.#o.replica.isOutdated) return;
+    const next = this.#o.context.compatibility.next(term.agreed);
+    if (next === undefined) return;
+    term.agreeOn(next);
+    if (term.wantsToAppend && !this.#o.driver.raft.isHandingOver) this.#o.driver.wake();
+  }
+
   #newSessionKeeper(): SessionKeeper {
     return new SessionKeeper({
       ttlTicks: ticks(this.#o.context.timing.sessionTtlMs),
@@ -217,7 +234,7 @@ export class Office {
     const { context } = this.#o;
     this.#patienceTicks = ticks(context.timing.electionTimeoutMs);
     const isReluctant = context.timing.electionFactor > 1 || this.#o.replica.failure !== undefined;
-    if (!isReluctant || !this.isServing) return;
+    if (!isReluctant || this.#term?.isServing !== true) return;
     const target = this.#successor();
     if (target !== undefined && this.#bondOf(target)?.status.isReluctant === false) {
       this.#o.driver.enqueue({ type: "transfer", to: target });

@@ -1,4 +1,5 @@
 import { type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
 
 /** Never sent. */
 export function notSent(code: "group-offline" | "closed", rejected: readonly unknown[], cause: unknown): MosaikError {
@@ -22,6 +23,16 @@ export function outcomeUnknown(receipt: Receipt, rejected: readonly unknown[], c
     details: { receipt },
     hidden: { rejected },
     cause,
+  });
+}
+
+/** @param members - who cannot apply it yet */
+export function unsupported(rejected: readonly unknown[], members: readonly PeerId[]): MosaikError {
+  const text = `${members.length} of the members run a version of the machine without this command`;
+  return mosaikError("command-unsupported", text, {
+    outcome: "not-applied",
+    details: { members },
+    hidden: { rejected },
   });
 }
 

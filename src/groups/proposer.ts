@@ -1,7 +1,9 @@
 import { LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
 import type { Index } from "../raft/index.ts";
+import type { CommandSupport } from "./compatibility.ts";
 import { FRAME_COMMANDS_MAX, type NumberedBatch } from "./frames.ts";
-import { closedUnsent, notSent, outcomeUnknown, resultUnavailable } from "./proposer-errors.ts";
+import { closedUnsent, notSent, outcomeUnknown, resultUnavailable, unsupported } from "./proposer-errors.ts";
 import { encodeReceipt } from "./receipts.ts";
 import type { AppliedBatch } from "./replica.ts";
 import type { SessionIndex, SessionTable } from "./sessions.ts";
@@ -21,6 +23,8 @@ export interface Submission {
   /** The caller's values, handed back when the call fails. */
   readonly values: readonly unknown[];
   readonly deadlineUs: number;
+  /** May its commands be sent? Undefined if there is no need to ask. @param isLate - its deadline is here */
+  readonly support?: ((isLate: boolean) => CommandSupport) | undefined;
   onApplied(batch: AppliedBatch): void;
   onFailed(error: MosaikError): void;
 }
@@ -32,6 +36,8 @@ interface Operation {
   number: number;
   /** Its caller knows already; it is sent again all the same, since later numbers must not overtake it. */
   isAbandoned: boolean;
+  /** Members that a leader named: they cannot apply it. Told once its session has ended without it. */
+  unsupportedBy: readonly PeerId[] | undefined;
 }
 
 const FRAME_BYTES_MAX = 1024 * 1024;
@@ -106,7 +112,7 @@ export class Proposer {
         hidden: { rejected: submission.values },
       });
     }
-    const operation: Operation = { call: submission, bytes, number: 0, isAbandoned: false };
+    const operation: Operation = { call: submission, bytes, number: 0, isAbandoned: false, unsupportedBy: undefined };
     this.#bytes += bytes;
     this.#waiting.add(operation);
     return (cause) => this.#giveUp(operation, "group-offline", cause);
@@ -204,6 +210,12 @@ export class Proposer {
     this.#rewind(expected - 1);
   }
 
+  /** The leader knows of members that cannot apply this one. It ends our session, and only then is it sure that nobody will. */
+  onUnsupported(session: SessionIndex, number: number, members: readonly PeerId[]): void {
+    const operation = session === this.#session ? this.#sent.get(number) : undefined;
+    if (operation !== undefined) operation.unsupportedBy ??= members;
+  }
+
   /** Called every tick: ends what is past its deadline, and sends again what a leader seems to have dropped. */
   sweep(): void {
     const now = this.#nowUs();
@@ -267,8 +279,15 @@ export class Proposer {
     this.#waiting.clear();
     for (const operation of this.#sent.values()) {
       operation.number = 0;
-      if (operation.isAbandoned) this.#bytes -= operation.bytes;
-      else this.#waiting.add(operation);
+      this.#bytes -= operation.bytes;
+      if (operation.isAbandoned) continue;
+      if (operation.unsupportedBy !== undefined) {
+        operation.isAbandoned = true;
+        operation.call.onFailed(unsupported(operation.call.values, operation.unsupportedBy));
+      } else {
+        this.#bytes += operation.bytes;
+        this.#waiting.add(operation);
+      }
     }
     for (const operation of later) this.#waiting.add(operation);
     this.#sent.clear();
@@ -292,7 +311,15 @@ export class Proposer {
       commands += operation.call.commands.length;
       const isFull = bytes + operation.bytes > FRAME_BYTES_MAX || commands > FRAME_COMMANDS_MAX;
       if (batches.length > 0 && isFull) break;
-      if (operation.number === 0) this.#assignNumber(operation);
+      if (operation.number === 0) {
+        const support = operation.call.support?.(false) ?? "agreed";
+        if (support === "waiting") break;
+        if (support !== "agreed") {
+          this.#refuse(operation, support);
+          continue;
+        }
+        this.#assignNumber(operation);
+      }
       batches.push({ number: operation.number, commands: operation.call.commands });
       bytes += operation.bytes + 8;
       this.#sentUpTo = operation.number;
@@ -319,8 +346,18 @@ export class Proposer {
     this.#sent.set(operation.number, operation);
   }
 
+  /** Not sent, and it would not be taken. */
+  #refuse(operation: Operation, members: readonly PeerId[]): void {
+    this.#waiting.delete(operation);
+    this.#bytes -= operation.bytes;
+    operation.isAbandoned = true;
+    operation.call.onFailed(unsupported(operation.call.values, members));
+  }
+
   #giveUp(operation: Operation, code: "group-offline" | "closed", cause: unknown): void {
     if (operation.isAbandoned) return;
+    const support = code === "group-offline" && cause === undefined ? operation.call.support?.(true) : undefined;
+    if (operation.number === 0 && Array.isArray(support)) return this.#refuse(operation, support);
     operation.isAbandoned = true;
     if (this.#waiting.delete(operation)) {
       this.#bytes -= operation.bytes;

@@ -9,12 +9,14 @@ import {
   decodeRun,
   decodeSession,
   decodeSessionEnd,
+  decodeVersion,
   ENTRY_COMMANDS,
   ENTRY_CONFIGURATION,
   ENTRY_GENESIS,
   ENTRY_OPEN,
   ENTRY_SESSION,
   ENTRY_SESSION_END,
+  ENTRY_VERSION,
 } from "./entries.ts";
 import type {
   ApplyContext,
@@ -25,6 +27,7 @@ import type {
   Rejection,
 } from "./machine/index.ts";
 import { type SessionIndex, SessionTable } from "./sessions.ts";
+import { LOG_FORMAT, type Support } from "./versions.ts";
 
 /** What one command came to. */
 export type CommandOutcome =
@@ -78,6 +81,8 @@ export interface ReplicaEvents {
   onSession(key: string, session: SessionIndex): void;
   /** Nothing of this session is applied from now on; `last` was. */
   onSessionEnd(session: SessionIndex, last: number): void;
+  /** The group agreed on what may come in its log. */
+  onAgreed?(agreed: Support): void;
   onFailure(failure: MachineFailure): void;
 }
 
@@ -92,7 +97,10 @@ export class Replica {
   readonly #networkId: UniqueId;
   readonly #sessions = new SessionTable();
   readonly #machine: MachineInstance;
+  readonly #format: number;
   #incarnation: IncarnationId | undefined;
+  #agreed: Support | undefined;
+  #isOutdated = false;
   #failure: MachineFailure | undefined;
   #index: Index = 0;
   #position = 0;
@@ -100,8 +108,16 @@ export class Replica {
   #openIndex: Index | undefined;
   #establishedIndex: Index | undefined;
 
-  constructor(options: { runtime: MachineRuntime; groupId: UniqueId; networkId: UniqueId; events: ReplicaEvents }) {
+  constructor(options: {
+    runtime: MachineRuntime;
+    groupId: UniqueId;
+    networkId: UniqueId;
+    events: ReplicaEvents;
+    /** Default: of this code. */
+    format?: number;
+  }) {
     this.#runtime = options.runtime;
+    this.#format = options.format ?? LOG_FORMAT;
     this.#groupId = options.groupId;
     this.#networkId = options.networkId;
     this.#events = options.events;
@@ -138,6 +154,14 @@ export class Replica {
   get failure(): MachineFailure | undefined {
     return this.#failure;
   }
+  /** What may come in the log; undefined before the first such entry, and then no command does. */
+  get agreed(): Support | undefined {
+    return this.#agreed;
+  }
+  /** The log holds, or may hold, what this member's code does not know: it cannot judge what it is given to append. */
+  get isOutdated(): boolean {
+    return this.#isOutdated;
+  }
 
   /** Applies the next committed entry. */
   apply(entry: Entry): void {
@@ -164,18 +188,35 @@ export class Replica {
       case ENTRY_COMMANDS:
         this.#applyRun(entry);
         break;
+      case ENTRY_VERSION:
+        this.#agree(decodeVersion(entry.data));
+        break;
       case ENTRY_NOOP:
       case ENTRY_CONFIGURATION:
         break;
       default:
         // Of a later version: whatever it means, our state would not be that of the others.
-        if (this.#failure === undefined) this.#fail("?", new Error(`an entry of unknown kind ${entry.kind}`));
+        this.#outdate(`an entry of unknown kind ${entry.kind}`);
     }
   }
 
   /** @throws what the query throws */
   query(query: unknown): unknown {
     return this.#machine.query(query);
+  }
+
+  #agree(agreed: Support): void {
+    this.#agreed = agreed;
+    const { version } = this.#runtime;
+    if (agreed.format > this.#format)
+      this.#outdate(`a log of format ${agreed.format}, and format ${this.#format} here`);
+    if (agreed.version > version) this.#outdate(`a machine of version ${agreed.version}, and version ${version} here`);
+    this.#events.onAgreed?.(agreed);
+  }
+
+  #outdate(reason: string): void {
+    this.#isOutdated = true;
+    if (this.#failure === undefined) this.#fail("?", new Error(`the code on this member is too old: ${reason}`));
   }
 
   #endSessions(sessions: readonly SessionIndex[]): void {
@@ -267,7 +308,7 @@ export class Replica {
       index,
       term,
       timeMs: this.#timeMs,
-      version: this.#runtime.version,
+      version: this.#agreed?.version ?? 1,
       groupId: this.#groupId,
       networkId: this.#networkId,
       random: randomOf(this.#incarnation as IncarnationId, index, ordinal),

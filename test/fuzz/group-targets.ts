@@ -3,10 +3,12 @@ import {
   decodeRun,
   decodeSession,
   decodeSessionEnd,
+  decodeVersion,
   encodeGenesis,
   encodeRun,
   encodeSession,
   encodeSessionEnd,
+  encodeVersion,
 } from "../../src/groups/entries.ts";
 import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello } from "../../src/groups/frames.ts";
 import { defineMachine } from "../../src/groups/index.ts";
@@ -16,6 +18,7 @@ import { readEntries, readMessage, writeEntries, writeMessage } from "../../src/
 import { decodeSessions, encodeSessions } from "../../src/groups/session-codec.ts";
 import { SessionTable } from "../../src/groups/sessions.ts";
 import { type MemberStatus, memberId } from "../../src/groups/status.ts";
+import type { Support } from "../../src/groups/versions.ts";
 import type { PeerId } from "../../src/identity/index.ts";
 import type { Entry, LogPosition, MemberId, Message } from "../../src/raft/index.ts";
 import type { IncarnationId, StoreId } from "../../src/storage/index.ts";
@@ -65,6 +68,7 @@ export const groupTargets: readonly Target[] = [
       encodeSessionEnd([chance.below(100), 100 + chance.below(100), 200 + Math.floor(chance.number() / 2)]),
     decode: decodeSessionEnd,
   },
+  { name: "version", make: (chance) => encodeVersion(support(chance)), decode: decodeVersion },
   {
     name: "session-table",
     make: (chance) => Buffer.concat([...encodeSessions(sessions(chance))]),
@@ -117,6 +121,13 @@ function frame(chance: Chance): BondFrame {
       session: chance.number(),
       batches: chance.list(4, () => ({ number: chance.number(), commands: commands(chance) })),
     }),
+    () => ({
+      type: "commands-unsupported",
+      session: chance.number(),
+      number: chance.number(),
+      members: chance.list(4, () => id(chance) as PeerId),
+    }),
+    () => ({ type: "machine", support: support(chance) }),
     () => ({ type: "commands-refused", session: chance.number(), expected: chance.number() }),
     () => ({ type: "read", request: chance.number() }),
     () => ({ type: "read-reply", request: chance.number(), index: chance.isOneIn(2) ? chance.number() : undefined }),
@@ -207,6 +218,11 @@ function commands(chance: Chance): Uint8Array[] {
 
 function incarnation(chance: Chance): IncarnationId {
   return id(chance) as IncarnationId;
+}
+
+function support(chance: Chance): Support {
+  const commands = new Set(chance.list(5, () => `c${text(chance, 10)}`));
+  return { format: chance.number(), version: chance.number(), commands: [...commands].sort() };
 }
 
 function sessions(chance: Chance): SessionTable {

@@ -5,6 +5,7 @@ import {
   type AnyMachine,
   defineMachine,
   type Group,
+  type GroupCode,
   type NoMachine,
   type OpenOptions,
   Rejection,
@@ -44,6 +45,10 @@ export interface NodeOptions extends NetworkOptions {
   readonly network?: string;
   /** Instead of a memory of its own. */
   readonly storage?: StorageFactory;
+  /** Instead of a new one. */
+  readonly identitySeed?: Uint8Array;
+  /** As if its groups were of older or newer code. */
+  readonly code?: GroupCode;
 }
 
 /** Whole nodes on virtual time, over a wire that delays, and that can be cut. */
@@ -73,8 +78,8 @@ export class Nodes {
     const bootstrap = [...this.#addresses.values()].filter((other) => other !== address);
     this.#addresses.set(name, address);
     const env = this.world.env(name);
-    const { network = "test", storage = memoryStorageFactory(env), ...rest } = options;
-    const identity = Identity.fromSeed(hashBytes(`${name}/${env.random.uint32()}`));
+    const { network = "test", storage = memoryStorageFactory(env), identitySeed, code, ...rest } = options;
+    const identity = Identity.fromSeed(identitySeed ?? hashBytes(`${name}/${env.random.uint32()}`));
     const started = await createNetwork(
       network,
       { listen: address, insecure: true, bootstrap, ...rest },
@@ -84,6 +89,7 @@ export class Nodes {
         transport: ({ env: own, identity: self, listen }) =>
           this.wire.transport({ env: own, identity: self, address: listen }),
         storage,
+        groupCode: code,
         logger: this.#logger(name),
       },
     );

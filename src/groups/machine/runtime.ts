@@ -59,6 +59,8 @@ export interface MachineRuntime {
    *   does not have
    */
   encodeCommand(value: unknown): Uint8Array;
+  /** Of a value that `encodeCommand` takes. */
+  commandName(value: unknown): string;
   /**
    * Bytes of a peer: hostile until decoded. A leader decodes what it was handed before it enters the log, so that no member can halt the
    * others with garbage.
@@ -77,6 +79,7 @@ export function makeRuntime<C>(parts: RuntimeParts<C>): MachineRuntime {
     commandNames: parts.commandNames,
     codecName: parts.codec.name,
     encodeCommand: (value) => encodeCommand(parts, value),
+    commandName: (value) => parts.nameOf(parts.prepare(value)),
     decodeCommand: (bytes) => {
       const value = parts.codec.decode(bytes);
       return { name: parts.nameOf(value), input: parts.inputOf(value), value };
