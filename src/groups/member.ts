@@ -16,7 +16,8 @@ import { Proposer } from "./proposer.ts";
 import { Reads } from "./reads.ts";
 import { type MachineFailure, machineFailed } from "./replica.ts";
 import { Router } from "./router.ts";
-import { isSameStatus, type MemberStatus, NO_STORE } from "./status.ts";
+import { type MemberStatus, NO_STORE } from "./status.ts";
+import { StatusTeller } from "./status-teller.ts";
 import type { Support } from "./versions.ts";
 
 const HANDOVER_TIMEOUT_MS = 1_000;
@@ -56,6 +57,7 @@ export class Member {
   readonly #context: LifeContext;
   readonly #founder: Founder;
   readonly #router: Router;
+  readonly #teller = new StatusTeller(() => this.bonds);
   readonly #unsubscribe: () => void;
   #storage: Storage | undefined;
   #life: Life | undefined;
@@ -65,7 +67,6 @@ export class Member {
   #closing: Promise<void> | undefined;
   #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
   #isDemandKnown = false;
-  #toldStatus: MemberStatus | undefined;
   #ticks = 0;
 
   constructor(options: MemberOptions) {
@@ -310,14 +311,9 @@ export class Member {
       case "machine":
         return this.#onChange();
       case "commands-unsupported":
-        if (this.#router.leadsTo(bond)) this.proposer.onUnsupported(frame.session, frame.number, frame.members);
-        return;
       case "commands-refused":
-        if (this.#router.leadsTo(bond)) this.proposer.onRefused(frame.session, frame.expected);
-        return;
       case "read-reply":
-        if (this.#router.leadsTo(bond)) this.reads.onReply(frame.request, frame.index);
-        return;
+        return this.#router.onFrame(bond, frame);
       default:
         this.#life?.onFrame(bond, frame);
     }
@@ -332,8 +328,7 @@ export class Member {
     if (this.proposer.pending > 0 || this.reads.pending > 0) this.onDemand();
     if (this.#ticks % TICKS_PER_SECOND !== 0) return;
     this.observations.reportRivals();
-    if (this.position !== this.#toldStatus?.position) this.#toldStatus = undefined;
-    this.#tellStatus();
+    if (this.#storage !== undefined && !this.#scope.isClosed) this.#teller.tellPosition(this.status());
     this.#founder.evaluate();
     this.bonds.refresh();
   }
@@ -353,11 +348,7 @@ export class Member {
   }
 
   #tellStatus(): void {
-    if (this.#storage === undefined || this.#scope.isClosed) return;
-    const status = this.status();
-    if (this.#toldStatus !== undefined && isSameStatus(status, this.#toldStatus)) return;
-    this.#toldStatus = status;
-    for (const bond of this.bonds.all) bond.send({ type: "status", status });
+    if (this.#storage !== undefined && !this.#scope.isClosed) this.#teller.tell(this.status());
   }
 
   #onMachineFailure(failure: MachineFailure): void {

@@ -1,6 +1,7 @@
 import type { PeerId } from "../identity/index.ts";
 import type { Term } from "../raft/index.ts";
 import type { Bond } from "./bond.ts";
+import type { BondFrame } from "./frames.ts";
 import type { Life } from "./life.ts";
 import type { Proposer } from "./proposer.ts";
 import type { Reads } from "./reads.ts";
@@ -31,9 +32,13 @@ export class Router {
     this.#change(bond, bond.status.term, () => this.#there(bond));
   }
 
-  /** Is this whom we asked? Nobody else's answers count. */
-  leadsTo(bond: Bond): boolean {
-    return bond === this.#to;
+  /** An answer. Only of whom we asked: nobody else's count. */
+  onFrame(bond: Bond, frame: BondFrame): void {
+    if (bond !== this.#to) return;
+    if (frame.type === "commands-refused") this.#proposer.onRefused(frame.session, frame.expected);
+    else if (frame.type === "commands-unsupported")
+      this.#proposer.onUnsupported(frame.session, frame.number, frame.members);
+    else if (frame.type === "read-reply") this.#reads.onReply(frame.request, frame.index);
   }
 
   #change(to: Life | Bond | undefined, term: Term, follow: () => void): void {
