@@ -156,16 +156,7 @@ describe("entries", () => {
     }
     const more = [...voters, memberId(peer("bob"), store("bob"))];
     deepEqual(votersOf({ index: 2, term: 1, kind: ENTRY_CONFIGURATION, data: encodeConfiguration(more) }), more);
-    deepEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 255].map(isKnownKind), [
-      true,
-      true,
-      true,
-      true,
-      true,
-      true,
-      true,
-      false,
-      false,
-    ]);
+    equal([0, 1, 2, 3, 4, 5, 6, 7].every(isKnownKind), true);
+    equal([8, 255].some(isKnownKind), false);
   });
 });

@@ -1,4 +1,4 @@
-import { type GroupState, MosaikError, mosaikError, Scope } from "../env/index.ts";
+import { type GroupState, type MosaikError, mosaikError, Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { IncarnationId, Storage, StorageFactory } from "../storage/index.ts";
 import type { Bond } from "./bond.ts";
@@ -10,6 +10,7 @@ import { TICK_MS } from "./driver.ts";
 import { Founder } from "./founder.ts";
 import type { BondFrame } from "./frames.ts";
 import type { Life, LifeContext } from "./life.ts";
+import { stopCause, storageFailed } from "./member-errors.ts";
 import { Observations } from "./observations.ts";
 import { NO_OPENINGS, openingsOf } from "./openings.ts";
 import { Proposer } from "./proposer.ts";
@@ -102,7 +103,10 @@ export class Member {
         onBatch: (batch) => this.proposer.onBatch(batch),
         onSession: (key, session) => this.proposer.onSession(key, session),
         onSessionEnd: (session, last) => this.proposer.onSessionEnd(session, last),
-        onAgreed: () => this.#onAgreed(),
+        onAgreed: () => {
+          this.bonds.dropOutdated();
+          this.onDemand();
+        },
         onFailure: (failure) => this.#onMachineFailure(failure),
         isWatched: () => this.observations.isWatched,
         onCommand: (command) => this.observations.tell(command),
@@ -274,12 +278,6 @@ export class Member {
     this.#onChange();
   }
 
-  /** What waited for it goes; who cannot apply it is let go. */
-  #onAgreed(): void {
-    this.bonds.dropOutdated();
-    this.onDemand();
-  }
-
   #onBondUp(bond: Bond): void {
     bond.send({ type: "machine", support: this.compatibility.own });
     this.#life?.onBond(bond);
@@ -365,20 +363,13 @@ export class Member {
   }
 
   #onStorageFailure(cause: unknown): void {
-    this.#stop(
-      mosaikError("storage-failed", "the group's store failed; this member stopped", {
-        details: { path: this.#o.name },
-        cause,
-      }),
-    );
+    this.#stop(storageFailed(this.#o.name, cause));
   }
 
   /** Stops at once, with a cause for every waiter. */
   #stop(cause: unknown): void {
     if (this.#failure !== undefined || this.#closing !== undefined) return;
-    const error = MosaikError.is(cause)
-      ? cause
-      : mosaikError("closed", "the group's member stopped, because of a bug", { cause });
+    const error = stopCause(cause);
     this.#failure = error;
     this.#o.logger.error({ group: this.#o.name, cause }, "the group's member stopped");
     this.#closing = this.#shutDown(error);
