@@ -34,6 +34,7 @@ class Line {
   readonly #address: { readonly host: string; readonly port: number };
   #socket: Socket | undefined;
   #isOpen = false;
+  #isEnded = false;
   #nextId = 1;
   readonly #waiting = new Map<number, (reply: Reply | undefined) => void>();
 
@@ -72,7 +73,7 @@ class Line {
     socket.on("close", () => {
       this.#isOpen = false;
       for (const settle of [...this.#waiting.values()]) settle(undefined);
-      if (!isStopped) setTimeout(() => this.#connect(), RECONNECT_MS);
+      if (!this.#isEnded) setTimeout(() => this.#connect(), RECONNECT_MS);
     });
     onLines(socket, (line) => {
       const reply = line as Reply;
@@ -81,6 +82,7 @@ class Line {
   }
 
   end(): void {
+    this.#isEnded = true;
     this.#socket?.destroy();
   }
 }
@@ -139,7 +141,11 @@ function report(): void {
 /** Reads each key once more: what was lost after its last operation is seen now. */
 async function finalReads(wanted: readonly string[]): Promise<void> {
   const client = nextClient++;
-  for (const [i, key] of wanted.entries()) await perform(lines[i % lines.length] as Line, client, key, "read", null);
+  for (const [i, key] of wanted.entries()) {
+    const open = lines.filter(({ isOpen }) => isOpen);
+    const line = open[i % open.length];
+    if (line !== undefined) await perform(line, client, key, "read", null);
+  }
 }
 
 const reporting = setInterval(report, REPORT_MS);

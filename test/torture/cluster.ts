@@ -74,10 +74,17 @@ export class Cluster {
     return views.every(isAsWanted);
   }
 
-  /** False: not within that time. */
+  /** Whoever is down comes back: also one that crashed, which was noted. */
+  async startAll(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.start()));
+  }
+
+  /** False: not within that time, though whoever ends is started again. */
   async settled(withinMs: number): Promise<boolean> {
     const deadline = performance.now() + withinMs;
+    await this.startAll();
     while (!(await this.isSettled())) {
+      await this.startAll();
       if (performance.now() > deadline) return false;
       await new Promise((resolve) => setTimeout(resolve, 200));
     }

@@ -37,6 +37,11 @@ export function freeDisk(folder: string): void {
   rmSync(join(folder, FILLER), { force: true });
 }
 
+/** Stores that were set aside are the operator's to remove. */
+export function clearAside(folder: string): void {
+  rmSync(join(folder, "aside"), { recursive: true, force: true });
+}
+
 /** A disk that is gone: `groups` leaves the peer's key, so the peer comes back with another store. */
 export function loseDisk(folder: string, what: "groups" | "all"): void {
   const names = what === "groups" ? ["groups"] : readdirSync(folder);

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SeededRandom } from "../../src/env/index.ts";
 import type { Cluster } from "./cluster.ts";
-import { damageLog, fillDisk, freeDisk, loseDisk, tearTail } from "./disks.ts";
+import { clearAside, damageLog, fillDisk, freeDisk, loseDisk, tearTail } from "./disks.ts";
 import type { Cut } from "./net.ts";
 import type { NodeProcess } from "./node-process.ts";
-import { MEMBERS } from "./protocol.ts";
+import { MEMBERS, STORAGE_EXIT, STORAGE_FULL_EXIT } from "./protocol.ts";
 import type { Tools } from "./tools.ts";
 import { Tracer } from "./tracer.ts";
 
@@ -115,17 +115,20 @@ async function down(member: NodeProcess, { random }: Arena): Promise<boolean> {
 async function whileDown(arena: Arena, change: (dataFolder: string) => boolean): Promise<boolean> {
   const [member] = victims(arena, 1) as [NodeProcess];
   await member.kill();
+  clearAside(member.init.dataDir);
   const hadEffect = change(member.init.dataDir);
   await sleep(arena.random.between(0, 1_000));
   await member.start();
   return hadEffect;
 }
 
-/** Full for a while, with more commands than the log has room for. */
+/** Full for a while, with more commands than the log has room for. A member that finds no room may stop, and is started again. */
 async function diskFull(arena: Arena): Promise<boolean> {
   const { cluster, random, small } = arena;
   const numbers = random.chance(1, 3) ? small : [random.pick(small)];
-  const folders = numbers.map((number) => (cluster.members[number] as NodeProcess).init.dataDir);
+  const full = numbers.map((number) => cluster.members[number] as NodeProcess);
+  for (const member of full) void member.expectExit(STORAGE_FULL_EXIT);
+  const folders = full.map(({ init }) => init.dataDir);
   let bytes = 0;
   try {
     bytes = Math.max(...folders.map(fillDisk));
@@ -145,10 +148,11 @@ async function diskError(arena: Arena): Promise<boolean> {
   const [member] = victims(arena, 1) as [NodeProcess];
   const { pid } = member;
   if (pid === undefined) return false;
-  const ended = member.expectStorageFailure();
+  const ended = member.expectExit(STORAGE_EXIT);
   const tracer = await Tracer.failSyncs(pid);
   const hasStopped = await Promise.race([ended.then(() => true), sleep(8_000).then(() => false)]);
   await tracer.detach();
+  // One that did not write meanwhile does not know of it.
   await member.kill();
   await sleep(arena.random.between(0, 1_000));
   await member.start();

@@ -45,7 +45,7 @@ async function run(): Promise<number> {
   }
   const { minutes, seed, history, isJson } = wanted;
   const tell = (news: { readonly type: string }): void => console.log(isJson ? JSON.stringify(news) : textOf(news));
-  tell({ type: "begin", minutes, seed } as { type: string });
+  tell({ type: "begin", minutes, seed, clockMs: Number(process.hrtime.bigint() / 1_000_000n) } as { type: string });
   try {
     const { summary, problems, exitCode } = await torture({ minutes, seed, historyPath: history, tell });
     for (const problem of problems) console.error(problem);

@@ -15,6 +15,7 @@ import {
   type Question,
   type Reply,
   STORAGE_EXIT,
+  STORAGE_FULL_EXIT,
   type View,
 } from "./protocol.ts";
 
@@ -46,8 +47,12 @@ tell({ type: "listening", peer: network.peerId });
 
 function end(cause: MosaikError | undefined): void {
   if (cause === undefined) return;
-  console.error(JSON.stringify({ level: "fatal", code: cause.code, cause: inspect(cause, { depth: 6 }) }));
-  process.exit(MosaikError.is(cause, "storage-failed", "storage-full") ? STORAGE_EXIT : 1);
+  console.error(
+    JSON.stringify({ clockMs: clockMs(), level: "fatal", code: cause.code, cause: inspect(cause, { depth: 6 }) }),
+  );
+  if (MosaikError.is(cause.cause, "storage-full") || MosaikError.is(cause, "storage-full"))
+    process.exit(STORAGE_FULL_EXIT);
+  process.exit(MosaikError.is(cause, "storage-failed") ? STORAGE_EXIT : 1);
 }
 
 function serve(): Promise<void> {
@@ -133,12 +138,17 @@ async function pad(count: number, filling: string): Promise<Answers["pad"]> {
   return { done, errors };
 }
 
+/** The history's clock. */
+function clockMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
+}
+
 /** The parent keeps it in a file. */
 function loggerToStderr(): Logger {
   const write =
     (level: string) =>
     (fields: object, message: string): void => {
-      console.error(JSON.stringify({ ms: Math.round(performance.now()), level, message, ...fields }));
+      console.error(JSON.stringify({ clockMs: clockMs(), level, message, ...fields }));
     };
   const quiet = (): void => {};
   const isDebug = process.env["MOSAIK_LOG"] === "debug";

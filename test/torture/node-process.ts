@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { type Answers, type FromMember, type MemberInit, type Question, STORAGE_EXIT } from "./protocol.ts";
+import type { Answers, FromMember, MemberInit, Question } from "./protocol.ts";
 
 const ANSWER_TIMEOUT_MS = 40_000;
 const START_TIMEOUT_MS = 30_000;
@@ -100,6 +100,7 @@ export class NodeProcess {
   /** Its end is wanted, or was brought about. */
   #isDoomed = false;
   #isFrozen = false;
+  #pardoned: string | undefined;
 
   constructor(number: number, script: string, init: MemberInit, logFile: string) {
     this.number = number;
@@ -124,10 +125,11 @@ export class NodeProcess {
   async start(): Promise<void> {
     if (this.isUp) return;
     this.#isDoomed = false;
+    this.#pardoned = undefined;
     const life = new Life(this.#script, this.init, this.#logFile);
     this.#life = life;
     void life.ended.then((status) => {
-      if (!this.#isDoomed) this.crashes.push({ member: this.number, status });
+      if (!this.#isDoomed && status !== this.#pardoned) this.crashes.push({ member: this.number, status });
     });
     await life.started();
   }
@@ -165,12 +167,11 @@ export class NodeProcess {
     this.#isFrozen = false;
   }
 
-  /** Its disk fails: that it stops with the exit code for that is no crash. Resolves when it did. */
-  async expectStorageFailure(): Promise<void> {
-    this.#isDoomed = true;
-    const status = await this.#life?.ended;
-    if (status === `exit ${STORAGE_EXIT}` || status === "SIGKILL") return;
-    this.crashes.push({ member: this.number, status: `disk error, then ${status}` });
+  /** In this life it may end with this exit code, and that is no crash. Resolves when it ended. */
+  async expectExit(code: number): Promise<void> {
+    const life = this.#life;
+    this.#pardoned = `exit ${code}`;
+    await life?.ended;
   }
 
   ask<Q extends Question>(question: Q): Promise<Answers[Q["ask"]]> {

@@ -2,8 +2,9 @@ import type { Operation, OperationName, OperationOutcome } from "../../src/sim/h
 
 export const GROUP = "torture";
 export const MEMBERS = 5;
-/** A member's exit code after an error of its disk. */
+/** A member's exit codes after an error of its disk, and after it found no room there. */
 export const STORAGE_EXIT = 10;
+export const STORAGE_FULL_EXIT = 11;
 
 /** What a member is started with: JSON in its first argument. */
 export interface MemberInit {

@@ -53,7 +53,7 @@ export class Storm {
       if (this.#isOver || (name === "net" && this.#isCalm)) continue;
       const fault = bag.draw();
       // A member that crashed is noted, and comes back.
-      if (name === "members") await Promise.all(arena.cluster.members.map((member) => member.start()));
+      if (name === "members") await arena.cluster.startAll();
       if (fault.isLossy && !(await this.#becomesWhole(fault.name))) continue;
       await this.#strike(fault, { ...arena, random: random.fork(`${fault.name}/${this.counts[fault.name]}`) });
     }

@@ -14,7 +14,7 @@ import { findTools, mountTmpfs, type Tools, unmount } from "./tools.ts";
 import { type Findings, judge, type Verdict } from "./verdict.ts";
 
 /** Members whose data lies on a small file system of its own, where there can be one: they get full. */
-const SMALL = { members: [0, 1], mebibytes: 96 } as const;
+const SMALL = { members: [0, 1], mebibytes: 192 } as const;
 
 export interface TortureOptions {
   readonly minutes: number;
@@ -56,8 +56,8 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
     ground.clear(true);
     process.exit(3);
   };
-  process.once("SIGINT", onSignal);
-  process.once("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
   try {
     const verdict = await onGround(options, tools, ground, scripts);
     isGood = verdict.exitCode === 0;
@@ -119,7 +119,6 @@ async function makePeace(
   history: HistoryFile,
   tools: Tools,
 ): Promise<Pick<Findings, "stalls" | "replicasEqual" | "syncs">> {
-  await Promise.all(cluster.members.map((member) => member.start()));
   const isWhole = await cluster.settled(SETTLE_MS);
   await crowd.stop();
   const keys = [...new Set(history.operations.map(({ key }) => key))].sort();
