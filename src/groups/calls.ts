@@ -1,5 +1,6 @@
 import { badOption, type Env, LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
+import { type CommandBatch, encodeBatch } from "./batches.ts";
 import type { CommandSupport } from "./compatibility.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { Member } from "./member.ts";
@@ -99,7 +100,7 @@ export class Calls {
       const onAbort = (): void => giveUp(signal?.reason);
       const settle = (): void => signal?.removeEventListener("abort", onAbort);
       const giveUp = this.#member.proposer.submit({
-        commands: this.#encode(values),
+        batch: this.#encode(values),
         values,
         deadlineUs: this.#deadlineUs(options),
         support: this.#supportOf(values),
@@ -126,20 +127,13 @@ export class Calls {
     return (isLate) => compatibility.supportOf(names, isLate);
   }
 
-  #encode(values: readonly unknown[]): Uint8Array[] {
-    const rejected = { rejected: values };
+  #encode(values: readonly unknown[]): CommandBatch {
     if (values.length > LIMITS.batchCommandsMax) {
       throw tooLarge(`a batch has at most ${LIMITS.batchCommandsMax} commands`, values);
     }
-    let bytes = 0;
-    const commands = values.map((value) => {
-      const command = this.#runtime.encodeCommand(value);
-      bytes += command.length + 4;
-      return command;
-    });
-    if (bytes > LIMITS.batchBytesMax)
-      throw tooLarge(`a batch has at most ${LIMITS.batchBytesMax} bytes`, rejected.rejected);
-    return commands;
+    const batch = encodeBatch(values, this.#runtime.writeCommand);
+    if (batch === undefined) throw tooLarge(`a batch has at most ${LIMITS.batchBytesMax} bytes`, values);
+    return batch;
   }
 
   #confirmed({ signal, timeoutMs }: Deadline): Promise<void> {

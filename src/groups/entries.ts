@@ -3,6 +3,7 @@ import type { PeerId } from "../identity/index.ts";
 import type { Entry, Index, MemberId } from "../raft/index.ts";
 import type { IncarnationId, StoreId } from "../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
+import { type CommandBatch, placeFor, readBatch, writeBatch } from "./batches.ts";
 import { memberId, peerOf, storeOf } from "./status.ts";
 import { readSupport, type Support, writeSupport } from "./versions.ts";
 
@@ -29,9 +30,6 @@ export interface Genesis {
   readonly voters: readonly MemberId[];
 }
 
-/** What one call sent, encoded by the machine's codec, never empty: side by side in one entry, so all or none are committed. */
-export type CommandBatch = readonly Uint8Array[];
-
 /**
  * Batches of one session with numbers in a row: one entry. An entry costs as much as several small commands, in memory and on the way, so
  * what came together goes together.
@@ -48,23 +46,11 @@ export interface CommandRun {
 
 const writer = new ByteWriter(1024);
 
-const ARENA_BYTES = 16 * 1024;
-let arena = new ArrayBuffer(ARENA_BYTES);
-let arenaUsed = 0;
-
-/**
- * A copy of an entry's data, to be kept in the log. Many share one buffer: a typed array with a buffer of its own costs more than the small
- * commands that it holds. Entries live and die about together, so none keeps much alive that is not kept anyway.
- */
+/** A copy of an entry's data, to be kept in the log. */
 export function keepEntryData(data: Uint8Array): Uint8Array {
-  if (data.length > ARENA_BYTES / 4) return data.slice();
-  if (data.length > ARENA_BYTES - arenaUsed) {
-    arena = new ArrayBuffer(ARENA_BYTES);
-    arenaUsed = 0;
-  }
-  const kept = new Uint8Array(arena, arenaUsed, data.length);
+  const { bytes, start } = placeFor(data.length);
+  const kept = new Uint8Array(bytes.buffer, start, data.length);
   kept.set(data);
-  arenaUsed += data.length;
   return kept;
 }
 
@@ -168,7 +154,7 @@ export function encodeRun(run: CommandRun): Uint8Array {
   return data;
 }
 
-/** The commands are views of `bytes`. @throws DecodeError */
+/** The batches lie within `bytes`. @throws DecodeError */
 export function decodeRun(bytes: Uint8Array): CommandRun {
   const reader = open(bytes);
   const session = reader.varint();
@@ -181,21 +167,6 @@ export function decodeRun(bytes: Uint8Array): CommandRun {
   for (let i = 0; i < count; i++) batches.push(readBatch(reader));
   reader.end();
   return { session, number, timeMs, batches };
-}
-
-/** Shared with the frame that carries commands to the leader. */
-export function writeBatch(target: ByteWriter, batch: CommandBatch): void {
-  target.varint(batch.length);
-  for (const command of batch) target.bytes(command);
-}
-
-/** The commands are views. @throws DecodeError */
-export function readBatch(reader: ByteReader, commandsMax: number = LIMITS.batchCommandsMax): CommandBatch {
-  const count = reader.count(Math.min(commandsMax, LIMITS.batchCommandsMax));
-  if (count === 0) throw new DecodeError("a batch without commands");
-  const commands: Uint8Array[] = [];
-  for (let i = 0; i < count; i++) commands.push(reader.bytes(LIMITS.commandBytesMax));
-  return commands;
 }
 
 /** True for a kind that this version knows. */

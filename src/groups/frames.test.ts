@@ -22,6 +22,7 @@ import { LIMITS } from "../env/index.ts";
 import { DecodeError } from "../wire/index.ts";
 import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello, FRAME } from "./frames.ts";
 import { LEFT_MAX, type MemberStatus } from "./status.ts";
+import { batchOf, commandsOf } from "./testing.ts";
 
 const status: fc.Arbitrary<MemberStatus> = fc
   .tuple(
@@ -84,7 +85,10 @@ const frame: fc.Arbitrary<BondFrame> = fc.oneof(
   record({
     type: fc.constant("commands" as const),
     session: arbitraryNumber,
-    batches: fc.array(record({ number: arbitraryNumber, commands: arbitraryCommands }), { maxLength: 5 }),
+    batches: fc.array(
+      fc.tuple(arbitraryNumber, arbitraryCommands).map(([number, commands]) => ({ number, ...batchOf(commands) })),
+      { maxLength: 5 },
+    ),
   }),
   record({
     type: fc.constant("commands-unsupported" as const),
@@ -135,6 +139,13 @@ const hello = record({
   status,
 });
 
+/** Where its batches lie does not matter. */
+function shown(frame: BondFrame | undefined): unknown {
+  if (frame?.type !== "commands") return frame;
+  const batches = frame.batches.map((batch) => ({ number: batch.number, commands: commandsOf(batch) }));
+  return { ...frame, batches };
+}
+
 describe("frames of a bond", () => {
   it("come back as they were", () => {
     const seen = new Set<string>();
@@ -142,7 +153,7 @@ describe("frames of a bond", () => {
       fc.property(frame, (value) => {
         seen.add(value.type);
         const { kind, payload } = encodeFrame(value);
-        deepEqual(decodeFrame(kind, payload), value);
+        deepEqual(shown(decodeFrame(kind, payload)), shown(value));
       }),
       { numRuns: 500 },
     );
@@ -224,17 +235,17 @@ describe("frames of a bond", () => {
   });
 
   it("more commands than a frame may hold are refused, though their bytes fit", () => {
-    const many = Array.from({ length: LIMITS.batchCommandsMax }, () => new Uint8Array(0));
+    const many = batchOf(Array.from({ length: LIMITS.batchCommandsMax }, () => new Uint8Array(0)));
     const frameOf = (count: number): BondFrame => ({
       type: "commands",
       session: 1,
-      batches: Array.from({ length: count }, (_, i) => ({ number: i + 1, commands: many })),
+      batches: Array.from({ length: count }, (_, i) => ({ number: i + 1, ...many })),
     });
     const decode = (value: BondFrame): BondFrame | undefined => {
       const { kind, payload } = encodeFrame(value);
       return decodeFrame(kind, payload);
     };
-    deepEqual(decode(frameOf(2)), frameOf(2));
+    deepEqual(shown(decode(frameOf(2))), shown(frameOf(2)));
     throws(() => decode(frameOf(3)), DecodeError);
   });
 

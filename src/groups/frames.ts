@@ -3,7 +3,7 @@ import type { PeerId, UniqueId } from "../identity/index.ts";
 import type { Entry, Index, LogPosition, Message } from "../raft/index.ts";
 import type { IncarnationId, StoreId } from "../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
-import { type CommandBatch, readBatch, writeBatch } from "./entries.ts";
+import { type NumberedBatch, readBatch, writeBatch } from "./batches.ts";
 import { OPENINGS_TOLD_MAX, type Openings } from "./openings.ts";
 import { readEntries, readMessage, readPosition, writeEntries, writeMessage, writePosition } from "./raft-codec.ts";
 import { LEFT_MAX, type MemberRole, type MemberStatus } from "./status.ts";
@@ -51,12 +51,6 @@ export interface BondHello {
   /** Of the sender's store, so that a copy of it is found out. */
   readonly openings: Openings;
   readonly status: MemberStatus;
-}
-
-/** A batch on its way to the leader. */
-export interface NumberedBatch {
-  readonly number: number;
-  readonly commands: CommandBatch;
 }
 
 export type BondFrame =
@@ -161,9 +155,9 @@ export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly
       return finish(FRAME.closeSession);
     case "commands":
       writer.varint(frame.session).varint(frame.batches.length);
-      for (const { number, commands } of frame.batches) {
-        writer.varint(number);
-        writeBatch(writer, commands);
+      for (const batch of frame.batches) {
+        writer.varint(batch.number);
+        writeBatch(writer, batch);
       }
       return finish(FRAME.commands);
     case "commands-refused":
@@ -274,9 +268,10 @@ function readCommands(reader: ByteReader): BondFrame {
   const batches: NumberedBatch[] = [];
   let left = FRAME_COMMANDS_MAX;
   for (let i = 0; i < count; i++) {
-    const batch = { number: reader.varint(), commands: readBatch(reader, left) };
-    left -= batch.commands.length;
-    batches.push(batch);
+    const number = reader.varint();
+    const { count: commands, bytes, start, end } = readBatch(reader, left);
+    left -= commands;
+    batches.push({ number, count: commands, bytes, start, end });
   }
   return { type: "commands", session, batches };
 }

@@ -6,6 +6,7 @@ import { LIMITS } from "../env/index.ts";
 import { hash } from "../identity/index.ts";
 import type { Entry } from "../raft/index.ts";
 import { DecodeError } from "../wire/index.ts";
+import type { NumberedBatch } from "./batches.ts";
 import {
   decodeRun,
   decodeSessionEnd,
@@ -16,12 +17,12 @@ import {
   ENTRY_SESSION_END,
   encodeGenesis,
 } from "./entries.ts";
-import type { NumberedBatch } from "./frames.ts";
 import { LeaderTerm } from "./leader.ts";
 import { defineMachine, runtimeOf } from "./machine/index.ts";
 import { Replica } from "./replica.ts";
 import { SessionKeeper } from "./session-keeper.ts";
 import { memberId } from "./status.ts";
+import { batchOf, encodeCommand } from "./testing.ts";
 
 const Sum = defineMachine("sum", {
   state: () => ({ value: 0 }),
@@ -37,7 +38,10 @@ const runtime = runtimeOf(Sum);
 
 const OWNER = peer("ada");
 const key = (name: string): string => Buffer.from(name.padEnd(16)).toString("hex");
-const batch = (number: number, by = 1): NumberedBatch => ({ number, commands: [runtime.encodeCommand({ add: by })] });
+const batch = (number: number, by = 1): NumberedBatch => ({
+  number,
+  ...batchOf([encodeCommand(runtime, { add: by })]),
+});
 const batches = (...numbers: readonly number[]): NumberedBatch[] => numbers.map((number) => batch(number));
 
 /** A group's log, a replica of it, and leaders by hand. All that is appended is committed. */
@@ -325,7 +329,7 @@ describe("a leader appends batches", () => {
         [bob, 1, 1],
       ],
     );
-    const heavy = (number: number): NumberedBatch => ({ number, commands: [new Uint8Array(LIMITS.runBytesMax / 2)] });
+    const heavy = (number: number): NumberedBatch => ({ number, ...batchOf([new Uint8Array(LIMITS.runBytesMax / 2)]) });
     leader.takeBatches(ada, OWNER, [heavy(4), heavy(5), batch(6)]);
     const many = Array.from({ length: LIMITS.runBatchesMax + 1 }, (_, i) => batch(i + 2));
     leader.takeBatches(bob, OWNER, many);

@@ -3,9 +3,9 @@ import type { PeerId } from "../identity/index.ts";
 import type { Entry, Index, MemberId, Term } from "../raft/index.ts";
 import { DecodeError } from "../wire/index.ts";
 import { AppendedSessions } from "./appended-sessions.ts";
+import { bytesOf, type CommandBatch, type NumberedBatch, readCommands } from "./batches.ts";
 import type { Draft } from "./driver.ts";
 import {
-  type CommandBatch,
   decodeGenesis,
   decodeRun,
   decodeVersion,
@@ -23,7 +23,6 @@ import {
   encodeSessionEnd,
   encodeVersion,
 } from "./entries.ts";
-import type { NumberedBatch } from "./frames.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { Replica } from "./replica.ts";
 import type { SessionIndex } from "./sessions.ts";
@@ -154,7 +153,7 @@ export class LeaderTerm {
       }
       queue.push(batch);
       this.#count++;
-      this.#bytes += bytesOf(batch.commands);
+      this.#bytes += bytesOf(batch);
       expected++;
     }
     return undefined;
@@ -264,20 +263,14 @@ export class LeaderTerm {
       batches = [];
       bytes = 0;
     };
-    for (const { commands } of queue) {
-      batches.push(commands);
-      bytes += bytesOf(commands);
+    for (const batch of queue) {
+      batches.push(batch);
+      bytes += bytesOf(batch);
       if (bytes >= LIMITS.runBytesMax || batches.length >= LIMITS.runBatchesMax) finish();
     }
     if (batches.length > 0) finish();
     this.#sessions.advance(session, number - 1);
   }
-}
-
-function bytesOf(commands: CommandBatch): number {
-  let bytes = 0;
-  for (const command of commands) bytes += command.length + 4;
-  return bytes;
 }
 
 function timeOf(entry: Entry): number {
@@ -299,10 +292,9 @@ export function checkBatches(
   { agreed, mayKnowMore }: { readonly agreed: Support | undefined; readonly mayKnowMore: boolean },
 ): number | undefined {
   const isNamed = agreed !== undefined && runtime.commandNames.length > 0;
-  for (const [at, { commands }] of batches.entries()) {
+  for (const [at, batch] of batches.entries()) {
     try {
-      for (const command of commands) {
-        const { name } = runtime.decodeCommand(command);
+      for (const { name } of readCommands(batch, runtime.readCommand)) {
         if (isNamed && !agreed.commands.includes(name)) return at;
       }
     } catch (cause) {

@@ -4,13 +4,14 @@ import type { Entry, Envelope, HardState, Index, MemberId, Term } from "../raft/
 import type { IncarnationId, Storage } from "../storage/index.ts";
 import { DecodeError } from "../wire/index.ts";
 import { Applier } from "./applier.ts";
+import type { NumberedBatch } from "./batches.ts";
 import type { Bond } from "./bond.ts";
 import type { Bonds } from "./bonds.ts";
 import type { Compatibility } from "./compatibility.ts";
 import { RaftDriver, type Timing } from "./driver.ts";
 import { ENTRY_COMMANDS, ENTRY_OPEN } from "./entries.ts";
 import { committedLogOf, FollowServer, Puller } from "./follow.ts";
-import type { BondFrame, NumberedBatch } from "./frames.ts";
+import type { BondFrame } from "./frames.ts";
 import { checkBatches } from "./leader.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import { Office } from "./office.ts";

@@ -4,11 +4,12 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { peer } from "../../test/groups/kit.ts";
 import { LIMITS, type MosaikError, mosaikError } from "../env/index.ts";
-import type { NumberedBatch } from "./frames.ts";
+import type { NumberedBatch } from "./batches.ts";
 import { Proposer, type Route } from "./proposer.ts";
 import { decodeReceipt } from "./receipts.ts";
 import type { AppliedBatch } from "./replica.ts";
 import { SessionTable } from "./sessions.ts";
+import { batchOf } from "./testing.ts";
 
 const KEY = "0a".repeat(16);
 const keyOf = (i: number): string => (i + 10).toString(16).padStart(2, "0").repeat(16);
@@ -53,10 +54,11 @@ class Bench {
   );
 
   call(value: unknown = "value", options: { bytes?: number; deadlineUs?: number } = {}): Call {
+    const { bytes = 10 } = options;
     let giveUp: (cause: unknown) => void = () => {};
     const done = new Promise<AppliedBatch>((resolve, reject) => {
       giveUp = this.proposer.submit({
-        commands: [new Uint8Array(options.bytes ?? 10)],
+        batch: { count: 1, bytes: new Uint8Array(bytes), start: 0, end: bytes },
         values: [value],
         deadlineUs: options.deadlineUs ?? 10 * SECOND_US,
         onApplied: resolve,
@@ -216,7 +218,7 @@ describe("frames", () => {
     const bench = new Bench();
     for (let i = 0; i < 3; i++) {
       bench.proposer.submit({
-        commands: Array.from({ length: LIMITS.batchCommandsMax }, () => new Uint8Array(1)),
+        batch: batchOf(Array.from({ length: LIMITS.batchCommandsMax }, () => new Uint8Array(1))),
         values: [],
         deadlineUs: 1,
         onApplied: () => {},
@@ -472,7 +474,7 @@ describe("the window", () => {
     throws(
       () => {
         bench.proposer.submit({
-          commands: [new Uint8Array(1)],
+          batch: batchOf([new Uint8Array(1)]),
           values: [],
           deadlineUs: 1,
           onApplied: () => {},

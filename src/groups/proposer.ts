@@ -1,8 +1,9 @@
 import { LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { Index } from "../raft/index.ts";
+import { bytesOf, type CommandBatch, type NumberedBatch } from "./batches.ts";
 import type { CommandSupport } from "./compatibility.ts";
-import { FRAME_COMMANDS_MAX, type NumberedBatch } from "./frames.ts";
+import { FRAME_COMMANDS_MAX } from "./frames.ts";
 import { closedUnsent, notSent, outcomeUnknown, resultUnavailable, unsupported } from "./proposer-errors.ts";
 import { encodeReceipt } from "./receipts.ts";
 import type { AppliedBatch } from "./replica.ts";
@@ -18,8 +19,7 @@ export interface Route {
 
 /** A call of `execute` or its kin. */
 export interface Submission {
-  /** Encoded commands; not empty. */
-  readonly commands: readonly Uint8Array[];
+  readonly batch: CommandBatch;
   /** The caller's values, handed back when the call fails. */
   readonly values: readonly unknown[];
   readonly deadlineUs: number;
@@ -105,7 +105,7 @@ export class Proposer {
   /** Takes a call, and gives a function that ends its caller's wait early. @throws `overloaded`; what `fail` or `close` said */
   submit(submission: Submission): (cause: unknown) => void {
     if (this.#end !== undefined) throw this.#end;
-    const bytes = bytesOf(submission.commands);
+    const bytes = bytesOf(submission.batch);
     if (this.pending >= LIMITS.windowEntriesMax || this.#bytes + bytes > LIMITS.windowBytesMax) {
       throw mosaikError("overloaded", "too many commands of this node are on their way", {
         outcome: "not-applied",
@@ -308,7 +308,7 @@ export class Proposer {
     let bytes = 0;
     let commands = 0;
     for (const operation of this.#unsent()) {
-      commands += operation.call.commands.length;
+      commands += operation.call.batch.count;
       const isFull = bytes + operation.bytes > FRAME_BYTES_MAX || commands > FRAME_COMMANDS_MAX;
       if (batches.length > 0 && isFull) break;
       if (operation.number === 0) {
@@ -320,7 +320,8 @@ export class Proposer {
         }
         this.#assignNumber(operation);
       }
-      batches.push({ number: operation.number, commands: operation.call.commands });
+      const { count, bytes: source, start, end } = operation.call.batch;
+      batches.push({ number: operation.number, count, bytes: source, start, end });
       bytes += operation.bytes + 8;
       this.#sentUpTo = operation.number;
       if (batches.length >= LIMITS.appendEntriesMax) break;
@@ -368,12 +369,6 @@ export class Proposer {
   }
 
   #receipt({ number, call }: Operation): Receipt {
-    return encodeReceipt({ key: this.#key, session: this.#session ?? 0, number, count: call.commands.length });
+    return encodeReceipt({ key: this.#key, session: this.#session ?? 0, number, count: call.batch.count });
   }
-}
-
-function bytesOf(commands: readonly Uint8Array[]): number {
-  let bytes = 0;
-  for (const command of commands) bytes += command.length;
-  return bytes;
 }

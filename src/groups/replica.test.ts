@@ -19,6 +19,7 @@ import {
 import { type AnyMachine, type ApplyContext, defineMachine, Rejection, runtimeOf } from "./machine/index.ts";
 import { type AppliedBatch, type MachineFailure, Replica } from "./replica.ts";
 import { memberId } from "./status.ts";
+import { batchOf, encodeCommand } from "./testing.ts";
 
 interface State {
   seen: { by: number; position: number; index: number; term: number; timeMs: number; random: readonly number[] }[];
@@ -91,7 +92,12 @@ const adds = (index: number, of: number, number: number, values: readonly number
   index,
   term: 2,
   kind: ENTRY_COMMANDS,
-  data: encodeRun({ session: of, number, timeMs, batches: [values.map((add) => runtime.encodeCommand({ add }))] }),
+  data: encodeRun({
+    session: of,
+    number,
+    timeMs,
+    batches: [batchOf(values.map((add) => encodeCommand(runtime, { add })))],
+  }),
 });
 
 describe("a replica", () => {
@@ -147,7 +153,7 @@ describe("a replica", () => {
         session: 3,
         number,
         timeMs: 2_000,
-        batches: values.map((batch) => batch.map((add) => runtime.encodeCommand({ add }))),
+        batches: values.map((batch) => batchOf(batch.map((add) => encodeCommand(runtime, { add })))),
       }),
     });
     const bench = new Bench().apply(
@@ -241,7 +247,7 @@ describe("a replica", () => {
   it("bytes that its machine does not know halt it, and do not throw", () => {
     const garbage: Entry = {
       ...adds(4, 3, 1, [1]),
-      data: encodeRun({ session: 3, number: 1, timeMs: 1, batches: [[Uint8Array.of(0xc1, 0xff)]] }),
+      data: encodeRun({ session: 3, number: 1, timeMs: 1, batches: [batchOf([Uint8Array.of(0xc1, 0xff)])] }),
     };
     const bench = new Bench().apply(genesis, open(2), session(3), garbage);
     equal(bench.failures[0]?.position, 1);

@@ -3,8 +3,9 @@ import type { UniqueId } from "../identity/index.ts";
 import { hashBytes } from "../identity/index.ts";
 import { ENTRY_NOOP, type Entry, type Index } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
+import { ByteReader } from "../wire/index.ts";
+import { type CommandBatch, readCommands } from "./batches.ts";
 import {
-  type CommandBatch,
   decodeGenesis,
   decodeRun,
   decodeSession,
@@ -237,7 +238,7 @@ export class Replica {
         const outcomes = this.#applyBatch(entry, ordinal, batch);
         if (outcomes !== undefined) this.#onBatch({ session, number: number + i, position: this.#position, outcomes });
       }
-      ordinal += batch.length;
+      ordinal += batch.count;
     }
   }
 
@@ -250,7 +251,7 @@ export class Replica {
   /** @param ordinal - of the first command in its entry. Undefined: the machine failed on the way */
   #applyBatch(entry: Entry, ordinal: number, batch: CommandBatch): CommandOutcome[] | undefined {
     const { applyBatch } = this.#machine;
-    if (applyBatch === undefined || batch.length === 1) return this.#applyEach(entry, ordinal, batch);
+    if (applyBatch === undefined || batch.count === 1) return this.#applyEach(entry, ordinal, batch);
     return this.#applyTogether(entry, ordinal, batch, applyBatch);
   }
 
@@ -258,8 +259,9 @@ export class Replica {
     const outcomes: CommandOutcome[] = [];
     let name = "?";
     try {
-      for (let i = 0; i < batch.length; i++) {
-        const command = this.#runtime.decodeCommand(batch[i] as Uint8Array);
+      const reader = new ByteReader(batch.bytes, batch.start);
+      for (let i = 0; i < batch.count; i++) {
+        const command = this.#runtime.readCommand(reader, reader.varint());
         name = command.name;
         const outcome = outcomeOf(
           this.#machine.apply(command, this.#contextOf(entry, ordinal + i, this.#position + 1)),
@@ -282,7 +284,7 @@ export class Replica {
     applyBatch: NonNullable<MachineInstance["applyBatch"]>,
   ): CommandOutcome[] | undefined {
     try {
-      const decoded = batch.map((bytes) => this.#runtime.decodeCommand(bytes));
+      const decoded = readCommands(batch, this.#runtime.readCommand);
       const contexts = decoded.map((_, i) => this.#contextOf(entry, ordinal + i, this.#position + 1 + i));
       const outcomes = applyBatch(decoded, contexts).map(outcomeOf);
       for (const [i, outcome] of outcomes.entries()) {

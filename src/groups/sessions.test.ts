@@ -18,6 +18,7 @@ import {
 } from "./entries.ts";
 import { decodeSessions, encodeSessions } from "./session-codec.ts";
 import { SessionTable } from "./sessions.ts";
+import { batchOf } from "./testing.ts";
 
 const key = (name: string): string => Buffer.from(name.padEnd(16)).toString("hex");
 
@@ -31,7 +32,7 @@ const commands = (index: number, session: number, number: number): Entry => ({
   index,
   term: 1,
   kind: ENTRY_COMMANDS,
-  data: encodeRun({ session, number, timeMs: 0, batches: [[Uint8Array.of(1)]] }),
+  data: encodeRun({ session, number, timeMs: 0, batches: [batchOf([Uint8Array.of(1)])] }),
 });
 
 describe("sessions, as every replica knows them", () => {

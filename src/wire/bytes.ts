@@ -112,6 +112,24 @@ export class ByteWriter {
     return this.varint(length).utf8(value, length);
   }
 
+  /** Bytes start..end of these, alone. */
+  range(bytes: Uint8Array, start: number, end: number): this {
+    this.#reserve(end - start);
+    copyBytes(bytes, start, end, this.#buffer, this.#length);
+    this.#length += end - start;
+    return this;
+  }
+
+  /** All that another writer holds. */
+  append(other: ByteWriter): this {
+    return this.range(other.#buffer, 0, other.#length);
+  }
+
+  /** All that was written, to this place of a larger buffer. */
+  copyTo(target: Uint8Array, at: number): void {
+    copyBytes(this.#buffer, 0, this.#length, target, at);
+  }
+
   /** The text alone. @param bytes - its length in UTF-8 */
   utf8(value: string, bytes: number): this {
     this.#reserve(bytes);
@@ -185,6 +203,14 @@ export class ByteWriter {
   }
 }
 
+/** A call of the platform, and the view that it needs, cost more than a few bytes. */
+const COPIED_ONE_BY_ONE_MAX = 48;
+
+function copyBytes(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
+  if (end - start > COPIED_ONE_BY_ONE_MAX) target.set(source.subarray(start, end), at);
+  else for (let from = start, to = at; from < end; from++, to++) target[to] = source[from] as number;
+}
+
 /**
  * Takes a message apart. Nothing is read beyond its end, and no length is believed before it was compared with what is there.
  *
@@ -199,8 +225,10 @@ export class ByteReader {
   #buffer: Buffer | undefined;
   #position = 0;
 
-  constructor(bytes: Uint8Array) {
+  /** @param position - where to begin */
+  constructor(bytes: Uint8Array, position = 0) {
     this.#bytes = bytes;
+    this.#position = position;
   }
 
   get remaining(): number {
@@ -210,6 +238,11 @@ export class ByteReader {
   /** Bytes read so far. */
   get position(): number {
     return this.#position;
+  }
+
+  /** What is read, whole. */
+  get source(): Uint8Array {
+    return this.#bytes;
   }
 
   u8(): number {
@@ -318,6 +351,10 @@ export class ByteReader {
   fixed(length: number): Uint8Array {
     const start = this.#take(length);
     return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + start, length);
+  }
+
+  skip(length: number): void {
+    this.#take(length);
   }
 
   /** All that is left. */

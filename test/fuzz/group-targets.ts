@@ -18,6 +18,7 @@ import { readEntries, readMessage, writeEntries, writeMessage } from "../../src/
 import { decodeSessions, encodeSessions } from "../../src/groups/session-codec.ts";
 import { SessionTable } from "../../src/groups/sessions.ts";
 import { type MemberStatus, memberId } from "../../src/groups/status.ts";
+import { batchOf, decodeCommand, encodeCommand } from "../../src/groups/testing.ts";
 import type { Support } from "../../src/groups/versions.ts";
 import type { PeerId } from "../../src/identity/index.ts";
 import type { Entry, LogPosition, MemberId, Message } from "../../src/raft/index.ts";
@@ -81,14 +82,14 @@ export const groupTargets: readonly Target[] = [
         session: chance.number(),
         number: chance.number(),
         timeMs: chance.number(),
-        batches: [commands(chance), commands(chance)],
+        batches: [batchOf(commands(chance)), batchOf(commands(chance))],
       }),
     decode: decodeRun,
   },
   {
     name: "command",
-    make: (chance) => runtime.encodeCommand({ [chance.pick(["put", "drop"])]: text(chance, 20) }),
-    decode: (bytes) => runtime.decodeCommand(bytes),
+    make: (chance) => encodeCommand(runtime, { [chance.pick(["put", "drop"])]: text(chance, 20) }),
+    decode: (bytes) => decodeCommand(runtime, bytes),
   },
   {
     name: "raft-message",
@@ -119,7 +120,7 @@ function frame(chance: Chance): BondFrame {
     () => ({
       type: "commands",
       session: chance.number(),
-      batches: chance.list(4, () => ({ number: chance.number(), commands: commands(chance) })),
+      batches: chance.list(4, () => ({ number: chance.number(), ...batchOf(commands(chance)) })),
     }),
     () => ({
       type: "commands-unsupported",

@@ -4,6 +4,7 @@ import { LIMITS, silentLogger } from "../../src/env/index.ts";
 import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello, FRAME } from "../../src/groups/frames.ts";
 import { defineStateMachine, GROUP_PROTOCOL } from "../../src/groups/index.ts";
 import { type MemberStatus, memberId } from "../../src/groups/status.ts";
+import { batchOf } from "../../src/groups/testing.ts";
 import { hashBytes, Identity, type PeerId, UniqueId } from "../../src/identity/index.ts";
 import type { Message } from "../../src/raft/index.ts";
 import { createEndpoint } from "../../src/transport/index.ts";
@@ -229,7 +230,7 @@ scenario("a command that the user's codec chokes on closes the bond, not the net
   const group = (await nodes.start("ada")).groups.join("json", { expect: 1, machine: Json });
   equal((await group.execute({ add: 1 })).result, 1);
   const mallory = await Mallory.bond(nodes, "ada", { name: "json", version: 1, codec: "json" });
-  mallory.send({ type: "commands", session: 1, batches: [{ number: 1, commands: [Buffer.from("{not json")] }] });
+  mallory.send({ type: "commands", session: 1, batches: [{ number: 1, ...batchOf([Buffer.from("{not json")]) }] });
   await nodes.sleep(50);
   equal(mallory.closed?.code, CLOSE.protocolViolation);
   equal((await group.execute({ add: 1 })).result, 2);

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { LIMITS, MosaikError } from "../../env/index.ts";
 import { UniqueId } from "../../identity/index.ts";
 import { DecodeError, messagePack } from "../../wire/index.ts";
+import { decodeCommand, encodeCommand } from "../testing.ts";
 import {
   type AnyMachine,
   type ApplyContext,
@@ -66,7 +67,7 @@ const Stock = defineMachine("stock", {
 /** As a group does it: encodes, decodes, applies. */
 function send(machine: AnyMachine, instance: MachineInstance, value: unknown): ApplyOutcome {
   const runtime = runtimeOf(machine);
-  return instance.apply(runtime.decodeCommand(runtime.encodeCommand(value)), context);
+  return instance.apply(decodeCommand(runtime, encodeCommand(runtime, value)), context);
 }
 
 function codeOf(code: string, option?: string) {
@@ -129,7 +130,7 @@ describe("a machine's runtime", () => {
   test("what the schema refuses comes back, unseen by logs", () => {
     const value = { order: { name: 5, secret: "hush" } };
     throws(
-      () => runtimeOf(Stock).encodeCommand(value),
+      () => encodeCommand(runtimeOf(Stock), value),
       (error) => {
         ok(MosaikError.is(error, "schema-rejected"));
         equal(error.outcome, "not-applied");
@@ -144,7 +145,7 @@ describe("a machine's runtime", () => {
   test("what cannot be encoded comes back", () => {
     const value = { put: () => {} };
     throws(
-      () => runtimeOf(Stock).encodeCommand(value),
+      () => encodeCommand(runtimeOf(Stock), value),
       (error) => {
         ok(MosaikError.is(error, "not-encodable"));
         equal(error.outcome, "not-applied");
@@ -157,11 +158,11 @@ describe("a machine's runtime", () => {
 
   test("a command may have the limit's bytes and no more", () => {
     const runtime = runtimeOf(Stock);
-    const overhead = runtime.encodeCommand({ take: "x".repeat(100_000) }).length - 100_000;
+    const overhead = encodeCommand(runtime, { take: "x".repeat(100_000) }).length - 100_000;
     const largest = "x".repeat(LIMITS.commandBytesMax - overhead);
-    equal(runtime.encodeCommand({ take: largest }).length, LIMITS.commandBytesMax);
+    equal(encodeCommand(runtime, { take: largest }).length, LIMITS.commandBytesMax);
     throws(
-      () => runtime.encodeCommand({ take: `${largest}x` }),
+      () => encodeCommand(runtime, { take: `${largest}x` }),
       (error) => {
         ok(MosaikError.is(error, "too-large"));
         equal(error.details.bytesMax, LIMITS.commandBytesMax);
@@ -184,7 +185,7 @@ describe("a machine's runtime", () => {
     { __proto__: null },
   ]) {
     test(`refuses ${JSON.stringify(value)} as a command, and as a query`, () => {
-      throws(() => runtimeOf(Stock).encodeCommand(value), codeOf("bad-option", "command"));
+      throws(() => encodeCommand(runtimeOf(Stock), value), codeOf("bad-option", "command"));
       throws(() => runtimeOf(Stock).create().query(value), codeOf("bad-option", "query"));
     });
   }
@@ -202,12 +203,12 @@ describe("a machine's runtime", () => {
     ["constructor"],
   ]) {
     test(`refuses ${JSON.stringify(value)} from a peer`, () => {
-      throws(() => runtimeOf(Stock).decodeCommand(messagePack.encode(value)), DecodeError);
+      throws(() => decodeCommand(runtimeOf(Stock), messagePack.encode(value)), DecodeError);
     });
   }
   test("refuses garbage from a peer", () => {
-    throws(() => runtimeOf(Stock).decodeCommand(new Uint8Array([0xc1, 0xff])), DecodeError);
-    throws(() => runtimeOf(Stock).decodeCommand(new Uint8Array()), DecodeError);
+    throws(() => decodeCommand(runtimeOf(Stock), new Uint8Array([0xc1, 0xff])), DecodeError);
+    throws(() => decodeCommand(runtimeOf(Stock), new Uint8Array()), DecodeError);
   });
 
   test("a Rejection is an outcome, any other throw is not", () => {
@@ -317,7 +318,7 @@ describe("a definition", () => {
 describe("no machine", () => {
   test("takes no command", () => {
     deepEqual(runtimeOf(noMachine).commandNames, []);
-    throws(() => runtimeOf(noMachine).encodeCommand("anything"), codeOf("bad-option", "command"));
+    throws(() => encodeCommand(runtimeOf(noMachine), "anything"), codeOf("bad-option", "command"));
     throws(() => runtimeOf(noMachine).create().query("anything"), codeOf("bad-option", "query"));
   });
 });
@@ -352,9 +353,9 @@ describe("the object form", () => {
   test("uses its own codec and one name for all", () => {
     const runtime = runtimeOf(Sum);
     deepEqual([runtime.codecName, runtime.version, runtime.commandNames], ["one-byte", 2, []]);
-    deepEqual(runtime.encodeCommand(7), new Uint8Array([7]));
-    equal(runtime.decodeCommand(new Uint8Array([7])).name, "apply");
-    throws(() => runtime.encodeCommand(1.5), codeOf("not-encodable"));
+    deepEqual(encodeCommand(runtime, 7), new Uint8Array([7]));
+    equal(decodeCommand(runtime, new Uint8Array([7])).name, "apply");
+    throws(() => encodeCommand(runtime, 1.5), codeOf("not-encodable"));
   });
   test("applies, one by one and in batches", () => {
     const sum = runtimeOf(Sum).create();

@@ -1,5 +1,5 @@
 import { badOption, LIMITS, mosaikError } from "../../env/index.ts";
-import { type Codec, DecodeError, messagePack, type Schema, validate } from "../../wire/index.ts";
+import { DecodeError, type InlineCodec, inlineMessagePack, type Schema, validate } from "../../wire/index.ts";
 import { checkFields, checkName, checkSynchronous, checkVersion, notAsync } from "./checks.ts";
 import { attachRuntime, makeRuntime } from "./runtime.ts";
 import type { StateMachine } from "./state-machine.ts";
@@ -183,12 +183,12 @@ function prepare(machine: string, commands: ReadonlyMap<string, AnyCommand>, val
 }
 
 /** `[name, input]`, or `[name]`, as MessagePack. */
-function namedCodec(commands: ReadonlyMap<string, AnyCommand>): Codec<NamedCommand> {
+function namedCodec(commands: ReadonlyMap<string, AnyCommand>): InlineCodec<NamedCommand> {
   return {
-    name: messagePack.name,
-    encode: ({ name, input }) => messagePack.encode(input === undefined ? [name] : [name, input]),
-    decode: (bytes) => {
-      const value = messagePack.decode(bytes);
+    name: inlineMessagePack.name,
+    write: (writer, { name, input }) => inlineMessagePack.write(writer, input === undefined ? [name] : [name, input]),
+    read: (reader, bytes) => {
+      const value = inlineMessagePack.read(reader, bytes);
       if (!Array.isArray(value) || value.length < 1 || value.length > 2)
         throw new DecodeError("a command is [name, input]");
       const name: unknown = value[0];

@@ -1,5 +1,5 @@
 import { badOption, LIMITS, mosaikError } from "../../env/index.ts";
-import type { Codec } from "../../wire/index.ts";
+import type { ByteReader, ByteWriter, InlineCodec } from "../../wire/index.ts";
 import { notAsync } from "./checks.ts";
 import { isRejection, type Rejection } from "./rejection.ts";
 import type { StateMachine } from "./state-machine.ts";
@@ -37,7 +37,7 @@ export interface RuntimeParts<C> {
   readonly name: string;
   readonly version: number;
   readonly commandNames: readonly string[];
-  readonly codec: Codec<C>;
+  readonly codec: InlineCodec<C>;
   readonly create: () => StateMachine<C, unknown, unknown, unknown>;
   /** What the caller gave, as the codec takes it. @throws `schema-rejected`, `bad-option` */
   readonly prepare: (value: unknown) => C;
@@ -54,12 +54,14 @@ export interface MachineRuntime {
   /** Compared between members, like the name. */
   readonly codecName: string;
   /**
+   * Appends it, encoded.
+   *
    * @param value - as the caller gave it to `execute`
    * @throws `schema-rejected`, `not-encodable`, `too-large` with the value in `details.rejected`; `bad-option` for a command that the machine
    *   does not have
    */
-  encodeCommand(value: unknown): Uint8Array;
-  /** Of a value that `encodeCommand` takes. */
+  writeCommand(writer: ByteWriter, value: unknown): void;
+  /** Of a value that `writeCommand` takes. */
   commandName(value: unknown): string;
   /**
    * Bytes of a peer: hostile until decoded. A leader decodes what it was handed before it enters the log, so that no member can halt the
@@ -67,7 +69,7 @@ export interface MachineRuntime {
    *
    * @throws what the codec throws (`DecodeError`), also for the name of a command that this machine does not have
    */
-  decodeCommand(bytes: Uint8Array): DecodedCommand;
+  readCommand(reader: ByteReader, bytes: number): DecodedCommand;
   /** An empty replica. */
   create(): MachineInstance;
 }
@@ -78,10 +80,10 @@ export function makeRuntime<C>(parts: RuntimeParts<C>): MachineRuntime {
     version: parts.version,
     commandNames: parts.commandNames,
     codecName: parts.codec.name,
-    encodeCommand: (value) => encodeCommand(parts, value),
+    writeCommand: (writer, value) => writeCommand(parts, writer, value),
     commandName: (value) => parts.nameOf(parts.prepare(value)),
-    decodeCommand: (bytes) => {
-      const value = parts.codec.decode(bytes);
+    readCommand: (reader, bytes) => {
+      const value = parts.codec.read(reader, bytes);
       return { name: parts.nameOf(value), input: parts.inputOf(value), value };
     },
     create: () => {
@@ -94,20 +96,25 @@ export function makeRuntime<C>(parts: RuntimeParts<C>): MachineRuntime {
   };
 }
 
-function encodeCommand<C>(parts: RuntimeParts<C>, value: unknown): Uint8Array {
+function writeCommand<C>(parts: RuntimeParts<C>, writer: ByteWriter, value: unknown): void {
   const command = parts.prepare(value);
-  const label = `command \`${parts.nameOf(command)}\` of \`${parts.name}\``;
-  const hidden = { rejected: [value] };
-  let bytes: Uint8Array;
+  const start = writer.length;
+  const refused = (): { readonly label: string; readonly hidden: { readonly rejected: unknown[] } } => ({
+    label: `command \`${parts.nameOf(command)}\` of \`${parts.name}\``,
+    hidden: { rejected: [value] },
+  });
   try {
-    bytes = parts.codec.encode(command);
+    parts.codec.write(writer, command);
   } catch (cause) {
+    const { label, hidden } = refused();
     const message = `${label} cannot be encoded: ${reasonOf(cause)}`;
     throw mosaikError("not-encodable", message, { outcome: "not-applied", hidden, cause });
   }
+  const bytes = writer.length - start;
   const bytesMax = LIMITS.commandBytesMax;
-  if (bytes.length <= bytesMax) return bytes;
-  const message = `${label} has ${bytes.length} bytes of at most ${bytesMax}`;
+  if (bytes <= bytesMax) return;
+  const { label, hidden } = refused();
+  const message = `${label} has ${bytes} bytes of at most ${bytesMax}`;
   throw mosaikError("too-large", message, { outcome: "not-applied", details: { bytesMax }, hidden });
 }
 

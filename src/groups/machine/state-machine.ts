@@ -1,5 +1,5 @@
 import { badOption } from "../../env/index.ts";
-import { type Codec, messagePack } from "../../wire/index.ts";
+import { type Codec, inline, messagePack } from "../../wire/index.ts";
 import { checkCodec, checkFields, checkName, checkVersion } from "./checks.ts";
 import type { Rejection } from "./rejection.ts";
 import { attachRuntime, makeRuntime } from "./runtime.ts";
@@ -59,7 +59,7 @@ export function defineStateMachine<C, Q, R extends NotAsync, A extends NotAsync>
     name,
     version,
     commandNames: [],
-    codec: options.codec ?? (messagePack as Codec<C>),
+    codec: inline(options.codec ?? (messagePack as Codec<C>)),
     // The same object serves all types of command: what differs is known to the author's code alone.
     create: () => options.create() as StateMachine<C, unknown, unknown, unknown>,
     prepare: (value) => value as C,
