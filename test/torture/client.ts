@@ -8,7 +8,8 @@ import { type Call, type ClientInit, type FromClient, isList, type Reply, type T
 
 /** Longer than a member takes to give up. */
 const REPLY_TIMEOUT_MS = 5_000;
-const THINK_MS = { from: 10, to: 60 } as const;
+/** From call to call, if the answer comes before: a slow cluster is called as often as a fast one. */
+const PERIOD_MS = { from: 50, to: 350 } as const;
 const RECONNECT_MS = 100;
 const REPORT_MS = 250;
 /** Of one process, and of processes. */
@@ -98,8 +99,10 @@ function unique(): number {
 /** One client after another: who got no answer is never heard of again, since its last call may still be under way. */
 async function clients(): Promise<void> {
   let client = nextClient++;
+  let nextMs = performance.now();
   while (!isStopped) {
-    await sleep(random.between(THINK_MS.from, THINK_MS.to));
+    await sleep(Math.max(0, nextMs - performance.now()));
+    nextMs = performance.now() + random.between(PERIOD_MS.from, PERIOD_MS.to);
     const line = random.pick(lines);
     if (!line.isOpen || isStopped) continue;
     const key = keys.take(random);

@@ -4,7 +4,7 @@ import type { NodeProcess } from "./node-process.ts";
 import type { ClientInit, FromClient, ToClient } from "./protocol.ts";
 
 const PROCESSES = 3;
-const CLIENTS_EACH = 10;
+const CLIENTS_EACH = 16;
 /** All processes together stay below 500, the last reads included. */
 const OPERATIONS_PER_KEY = 160;
 

@@ -1,7 +1,7 @@
 import type { SeededRandom } from "../../src/env/index.ts";
 
 /** Registers and lists in use at one time. */
-const AT_ONCE = 3;
+const AT_ONCE = 4;
 
 /**
  * The keys of one client process. Each is used so often, and followed by a new one; all processes take them in the same order, so

@@ -8,7 +8,8 @@ export async function countSyncs({ members }: Cluster): Promise<{ commits: numbe
   const tracers: Tracer[] = [];
   for (const { pid } of members) tracers.push(await Tracer.countSyncs(pid ?? 0));
   const [first] = members;
-  for (let commit = 0; commit < COMMITS; commit++) {
+  // One more than counts: who was not needed for a commit may sync a moment after it.
+  for (let commit = 0; commit <= COMMITS; commit++) {
     await first?.ask({ ask: "pad", count: 1, bytes: 100 });
     const { position } = (await first?.ask({ ask: "view" })) ?? { position: 0 };
     await Promise.all(members.map((member) => member.ask({ ask: "digest", position })));

@@ -93,6 +93,7 @@ async function onGround(
     await storm.run();
     tell({ type: "peace" });
     const peace = await makePeace(cluster, crowd, history, tools);
+    if (peace.syncs !== undefined) tell({ type: "syncs", ...peace.syncs });
     const crashes = cluster.members.flatMap((member) => member.crashes);
     const stalls = [...storm.stalls, ...peace.stalls];
     return judge({
