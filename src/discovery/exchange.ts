@@ -105,7 +105,7 @@ export class Exchange {
     if (kind === FRAME.news) this.#intake.push(link, decodeNews(payload, this.#catalog.network));
     else if (kind === FRAME.digest) this.#onDigest(link, decodeDigest(payload));
     else if (kind === FRAME.want) this.#onWant(link, decodeWant(payload));
-    else if (kind === FRAME.suspect) this.#onSuspicion(decodeSuspicion(payload));
+    else if (kind === FRAME.suspect) this.#onSuspicion(link, decodeSuspicion(payload));
   }
 
   newsOf(id: PeerId): News | undefined {
@@ -121,14 +121,16 @@ export class Exchange {
     // A peer that does not take what it asked for gets no more to choose from.
     if (this.#links.get(link.remoteId)?.isBlocked !== false) return;
     this.#apply(this.#gossip.onDigest(link.remoteId, ranges, this.#init.now()));
-    this.#intake.compared(link, this.#catalog.size + this.#catalog.tombstones + 1);
+    this.#intake.answered(link, this.#catalog.ids().length);
   }
 
   #onWant(link: Link, ids: readonly PeerId[]): void {
     this.#apply(this.#gossip.onWant(link.remoteId, ids, this.#init.now()));
+    this.#intake.answered(link, ids.length);
   }
 
-  #onSuspicion({ id, version }: Suspicion): void {
+  #onSuspicion(link: Link, { id, version }: Suspicion): void {
+    this.#intake.answered(link, 1);
     const entry = this.#catalog.get(id);
     if (entry === undefined || this.#links.get(id) !== undefined) return;
     if (!isNewer(entry.version, version)) this.#init.onSuspected(id);

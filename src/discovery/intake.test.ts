@@ -144,12 +144,18 @@ scene("comparing is paid for: a peer that compares without end rests in between"
   const ada = bench.link("a", 1);
   let comparisons = 0;
   while (!ada.isPaused) {
-    bench.intake.compared(ada as unknown as Link, LIMITS.catalogEntriesMax);
+    bench.intake.answered(ada as unknown as Link, LIMITS.catalogEntriesMax);
     comparisons += 1;
   }
   assert.equal(comparisons, 1);
   await bench.turn();
   assert.equal(ada.isPaused, false);
+  let small = 0;
+  while (!ada.isPaused) {
+    bench.intake.answered(ada as unknown as Link, 1);
+    small += 1;
+  }
+  assert.equal(small, 4 * TURN, "small ones, too");
 });
 
 scene("news that make no sense close their link, now or when their turn comes, and only theirs", async (bench) => {

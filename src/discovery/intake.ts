@@ -4,8 +4,9 @@ import { DecodeError, type Link } from "../wire/index.ts";
 import type { Verdict } from "./gossip.ts";
 import type { RawNews } from "./messages.ts";
 
-/** What it costs to look at an entry that we have already, and to compare one id, in verifications. */
+/** In verifications: what it costs to look at an entry that we have already, to answer a frame, and to compare one id for it. */
 const LOOK_COST = 1 / 32;
+const ANSWER_COST = 1 / 4;
 const COMPARE_COST = 1 / 256;
 
 export interface IntakeInit {
@@ -60,9 +61,9 @@ export class Intake {
     if (news.next < list.length || this.#left <= 0) this.#wait(link, news);
   }
 
-  /** Ids were compared for this link. */
-  compared(link: Link, ids: number): void {
-    this.#spend(ids * COMPARE_COST);
+  /** A frame was answered for this link. @param ids - that were compared for it */
+  answered(link: Link, ids: number): void {
+    this.#spend(ANSWER_COST + ids * COMPARE_COST);
     if (this.#left <= 0) this.#wait(link, { list: [], next: 0 });
   }
 

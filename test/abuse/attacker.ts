@@ -189,3 +189,14 @@ export async function flood(
   await Promise.all(Array.from({ length: width }, again));
   return count;
 }
+
+/** Sends these, one after the other and again, as fast as they are taken. How many were. */
+export async function pour(socket: TLSSocket, frames: readonly Uint8Array[], durationMs: number): Promise<number> {
+  const end = AbortSignal.timeout(durationMs);
+  let sent = 0;
+  while (!end.aborted && !socket.destroyed) {
+    const isTaken = socket.write(frames[sent++ % frames.length] as Uint8Array);
+    if (!isTaken) await once(socket, "drain", { signal: end }).catch(() => {});
+  }
+  return sent;
+}

@@ -4,7 +4,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LIMITS } from "../../src/env/index.ts";
 import { encodeFrame as encodeBondFrame } from "../../src/groups/frames.ts";
 import { CLOSE, encodeFrame } from "../../src/wire/index.ts";
-import { closeCode, closed, credentials, DISCOVERY, flood, hello, insider, p256, peer, tcp, tls } from "./attacker.ts";
+import {
+  closeCode,
+  closed,
+  credentials,
+  DISCOVERY,
+  flood,
+  hello,
+  insider,
+  p256,
+  peer,
+  pour,
+  tcp,
+  tls,
+} from "./attacker.ts";
+import { floodsOfMembers } from "./floods.ts";
 import { SECRET } from "./protocol.ts";
 
 /** Where two of the three members listen. */
@@ -213,10 +227,7 @@ const greedyMember: Attack = {
     ];
     const asked = Buffer.concat(questions.map(({ kind, payload }) => encodeFrame(kind, payload)));
     const thousand = Buffer.concat(Array.from({ length: 1_000 }, () => asked));
-    let sent = 0;
-    for (const endMs = performance.now() + 2 * FLOOD_MS; performance.now() < endMs && !socket.destroyed; sent++) {
-      if (!socket.write(thousand)) await Promise.race([once(socket, "drain"), sleep(100)]);
-    }
+    const sent = await pour(socket, [thousand], 2 * FLOOD_MS);
     ok(sent > 1);
     await newcomer();
     note(`${sent} thousand questions`);
@@ -233,5 +244,6 @@ export const ATTACKS: readonly Attack[] = [
   wrongHellos,
   manyHellos,
   greedyMember,
+  ...floodsOfMembers,
   silentPeers,
 ];

@@ -1,9 +1,11 @@
 import {
+  decodeConfiguration,
   decodeGenesis,
   decodeRun,
   decodeSession,
   decodeSessionEnd,
   decodeVersion,
+  encodeConfiguration,
   encodeGenesis,
   encodeRun,
   encodeSession,
@@ -57,6 +59,11 @@ export const groupTargets: readonly Target[] = [
     make: (chance) =>
       encodeGenesis({ incarnation: incarnation(chance), timeMs: chance.number(), voters: members(chance) }),
     decode: decodeGenesis,
+  },
+  {
+    name: "configuration",
+    make: (chance) => encodeConfiguration(members(chance)),
+    decode: decodeConfiguration,
   },
   {
     name: "session",

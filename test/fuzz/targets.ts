@@ -6,6 +6,7 @@ import { ByteReader, encodeFrame, type Frame, FrameDecoder, messagePack } from "
 import type { Chance } from "./chance.ts";
 import { discoveryTargets } from "./discovery-targets.ts";
 import { groupTargets } from "./group-targets.ts";
+import { storageTargets } from "./storage-targets.ts";
 import { id, type Target, text } from "./target.ts";
 
 const wireTargets: readonly Target[] = [
@@ -69,7 +70,7 @@ const wireTargets: readonly Target[] = [
   },
 ];
 
-export const TARGETS: readonly Target[] = [...wireTargets, ...groupTargets, ...discoveryTargets];
+export const TARGETS: readonly Target[] = [...wireTargets, ...groupTargets, ...storageTargets, ...discoveryTargets];
 
 /** Any plain data. */
 function value(chance: Chance, depth: number): unknown {
