@@ -12,6 +12,7 @@
  * Data flows one way: bonds -> life -> replica -> proposer and conditions. `docs/design/groups.md` has states, frames and invariants.
  */
 export { GROUP_PROTOCOL } from "./bonds.ts";
+export { ENTRY_COMMANDS, ENTRY_GENESIS, ENTRY_OPEN, ENTRY_SESSION, encodeGenesis, votersOf } from "./entries.ts";
 export { type GroupCode, GroupRegistry, type GroupsContext, type JoinedMember, secretsOf } from "./groups.ts";
 export * from "./machine/index.ts";
 export type { GroupProbe, ProbeSource, VoterSteering } from "./probe.ts";

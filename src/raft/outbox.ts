@@ -21,11 +21,13 @@ export class Outbox {
 
   /** @param isDiskIdle - nothing is on its way to the disk, so promises are kept already */
   take(isDiskIdle: boolean): { send: readonly Envelope[]; sendAfterPersist: readonly Envelope[] } {
-    const send = isDiskIdle && this.#later.length > 0 ? [...this.#now, ...this.#later] : this.#now;
-    const sendAfterPersist = isDiskIdle ? NONE : this.#later;
-    if (this.#now.length > 0) this.#now = [];
-    if (this.#later.length > 0) this.#later = [];
-    return { send, sendAfterPersist };
+    const now = this.#now.length > 0 ? this.#now : NONE;
+    const later = this.#later.length > 0 ? this.#later : NONE;
+    // What was handed out is no longer ours to add to, even if it is empty: a driver keeps it until its write is done.
+    if (now !== NONE) this.#now = [];
+    if (later !== NONE) this.#later = [];
+    if (!isDiskIdle) return { send: now, sendAfterPersist: later };
+    return { send: later === NONE ? now : [...now, ...later], sendAfterPersist: NONE };
   }
 }
 

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
-import type { GroupProbe, ProbeSource, VoterSteering } from "../groups/index.ts";
+import { type GroupProbe, type ProbeSource, type VoterSteering, votersOf } from "../groups/index.ts";
 import { type PeerId, UniqueId } from "../identity/index.ts";
 import type { Entry, HardState, Index, MemberId, Term } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import { type EntryFact, type InvariantName, InvariantViolation, RaftInvariants } from "./core/invariants.ts";
+import { type StoreInvariantName, StoreInvariants } from "./store-invariants.ts";
 
 /** Names of what a run as a whole must keep, beside those of Raft. */
 export type RunInvariantName =
   | InvariantName
+  | StoreInvariantName
   | "linearizability"
   | "exactly-once"
   | "equal-states"
@@ -45,18 +47,45 @@ export class GroupInvariants implements GroupProbe {
   readonly #logs = new Map<MemberId, { facts: EntryFact[]; committed: Index }>();
   readonly #votes = new Map<string, MemberId>();
   readonly #positions = new Map<MemberId, number>();
-  /** The incarnation of each group that took a command. */
+  /** The first incarnation of each group that took a command. */
   readonly #serving = new Map<UniqueId, IncarnationId>();
   readonly #voters = new Map<string, { readonly member: MemberId; readonly steering: VoterSteering }>();
   /** Each incarnation's entries as somebody applied them first, from index 1. */
   readonly #applied = new Map<IncarnationId, Entry[]>();
   /** The position after each entry that moved it, as the first member said. */
   readonly #places = new Map<IncarnationId, Map<Index, number>>();
+  readonly #names = new Map<MemberId, string>();
+  /** The present member of each peer in each group, and its incarnation. */
+  readonly #present = new Map<string, ProbeSource>();
+  readonly #stores = new StoreInvariants((invariant, message) => {
+    throw new RunViolation(invariant, message);
+  });
+  #areRivalsAllowed = false;
   #leaderships = 0;
   #commits = 0;
 
   constructor(options: GroupInvariantsOptions) {
     this.#options = options;
+  }
+
+  /** From now on two incarnations of one group may both serve: there were so many stores that some could found out of sight of the others. */
+  allowRivals(): void {
+    this.#areRivalsAllowed = true;
+  }
+
+  /** The store that this peer lives on now in a group; undefined before it is bound. */
+  presentOf(peer: PeerId, group: UniqueId): ProbeSource | undefined {
+    return this.#present.get(`${peer}/${group}`);
+  }
+
+  /** It is open for good: from now on it may promise something. */
+  isEstablished(incarnation: IncarnationId): boolean {
+    return this.#stores.isEstablished(incarnation);
+  }
+
+  /** The voters that may be in force somewhere in this incarnation. */
+  configurationsOf(incarnation: IncarnationId): readonly (readonly MemberId[])[] {
+    return this.#observers.get(incarnation)?.configurations() ?? [];
   }
 
   /** Leaders seen so far, in all groups. */
@@ -71,9 +100,12 @@ export class GroupInvariants implements GroupProbe {
   onStart(source: ProbeSource, hardState: HardState, entries: readonly Entry[]): void {
     this.#guard(() => {
       const facts = entries.map(factOf);
+      this.#names.set(source.member, this.#options.nameOf(source));
+      this.#present.set(`${source.peer}/${source.group}`, source);
       this.#logs.set(source.member, { facts: [...facts], committed: 0 });
       this.#positions.set(source.member, 0);
-      this.#observer(source).onStart(this.#name(source), hardState, facts);
+      this.#stores.onStart(this.#name(source), source, entries);
+      this.#observer(source).onStart(source.member, hardState, facts);
     });
   }
 
@@ -87,7 +119,7 @@ export class GroupInvariants implements GroupProbe {
   }
 
   onHardState(source: ProbeSource, { term, votedFor }: HardState): void {
-    this.#guard(() => this.#observer(source).onHardState(this.#name(source), term, votedFor));
+    this.#guard(() => this.#observer(source).onHardState(source.member, term, votedFor));
   }
 
   onVote(source: ProbeSource, term: Term, candidate: MemberId): void {
@@ -104,7 +136,8 @@ export class GroupInvariants implements GroupProbe {
     this.#guard(() => {
       const log = this.#log(source);
       log.facts.length = Math.min(log.facts.length, from - 1);
-      this.#observer(source).onTruncate(this.#name(source), from);
+      this.#stores.onTruncate(source.member, from);
+      this.#observer(source).onTruncate(source.member, from);
     });
   }
 
@@ -112,13 +145,14 @@ export class GroupInvariants implements GroupProbe {
     this.#guard(() => {
       const facts = entries.map(factOf);
       this.#log(source).facts.push(...facts);
-      this.#observer(source).onAppend(this.#name(source), facts);
+      this.#stores.onAppend(this.#name(source), source.member, entries);
+      this.#observer(source).onAppend(source.member, facts);
     });
   }
 
   onLeader(source: ProbeSource, term: Term, _voters: readonly MemberId[]): void {
     this.#leaderships++;
-    this.#guard(() => this.#observer(source).onLeader(this.#name(source), term));
+    this.#guard(() => this.#observer(source).onLeader(source.member, term));
   }
 
   onCommit(source: ProbeSource, index: Index, term: Term): void {
@@ -133,13 +167,13 @@ export class GroupInvariants implements GroupProbe {
           );
         }
         this.#commits++;
-        this.#observer(source).onCommit(this.#name(source), term, fact);
+        this.#observer(source).onCommit(source.member, term, fact);
       }
       log.committed = Math.max(log.committed, index);
     });
   }
 
-  /** What the one incarnation of this group that took commands applied, in order. */
+  /** What the incarnation of this group that took commands first applied, in order. */
   appliedIn(group: UniqueId): readonly Entry[] {
     const incarnation = this.#serving.get(group);
     return (incarnation && this.#applied.get(incarnation)) ?? [];
@@ -150,7 +184,7 @@ export class GroupInvariants implements GroupProbe {
       const fact = factOf(entry);
       this.#keep(source, entry);
       this.#options.onApply?.(source, fact, position);
-      this.#observer(source).onApply(this.#name(source), fact);
+      this.#observer(source).onApply(source.member, fact);
       this.#checkPosition(source, entry.index, position);
     });
   }
@@ -160,6 +194,8 @@ export class GroupInvariants implements GroupProbe {
   }
 
   onSetAside(source: ProbeSource): void {
+    this.#guard(() => this.#stores.onSetAside(this.#name(source), source));
+    this.#present.delete(`${source.peer}/${source.group}`);
     this.#logs.delete(source.member);
     this.#positions.delete(source.member);
   }
@@ -199,7 +235,7 @@ export class GroupInvariants implements GroupProbe {
     if (position === 0 || source.incarnation === undefined) return;
     const serving = this.#serving.get(source.group) ?? source.incarnation;
     this.#serving.set(source.group, serving);
-    if (serving === source.incarnation) return;
+    if (serving === source.incarnation || this.#areRivalsAllowed) return;
     const [one, two] = [serving, source.incarnation].map((id) => UniqueId.short(id));
     throw new RunViolation("one-open-incarnation", `incarnations ${one} and ${two} of one group both took commands`);
   }
@@ -232,12 +268,21 @@ export class GroupInvariants implements GroupProbe {
     try {
       check();
     } catch (violation) {
-      this.#options.onViolation(violation);
+      this.#options.onViolation(this.#readable(violation));
     }
+  }
+
+  /** Members by their names. */
+  #readable(violation: unknown): unknown {
+    if (!(violation instanceof InvariantViolation)) return violation;
+    let { message } = violation;
+    for (const [member, name] of this.#names) message = message.replaceAll(member, name);
+    return new InvariantViolation(violation.invariant, message);
   }
 }
 
-function factOf({ index, term, kind, data }: Entry): EntryFact {
+function factOf(entry: Entry): EntryFact {
+  const { index, term, kind, data } = entry;
   const digest = createHash("sha256").update(Uint8Array.of(kind)).update(data).digest("hex").slice(0, 16);
-  return { index, term, digest };
+  return { index, term, digest, voters: votersOf(entry) };
 }

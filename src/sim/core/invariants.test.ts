@@ -1,10 +1,10 @@
-import { equal, throws } from "node:assert/strict";
+import { deepEqual, equal, throws } from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { MemberId } from "../../raft/index.ts";
 import { doMajoritiesMeet, type EntryFact, type InvariantName, RaftInvariants } from "./invariants.ts";
 
-const [ADA, BOB] = ["ada", "bob"] as MemberId[] as [MemberId, MemberId];
+const [ADA, BOB, CYD] = ["ada", "bob", "cyd"] as MemberId[] as [MemberId, MemberId, MemberId];
 
 function fact(index: number, term: number, digest = `${index}/${term}`): EntryFact {
   return { index, term, digest };
@@ -131,4 +131,51 @@ test("configuration-overlap: majorities that need not meet, as by trying all", (
   const checker = start();
   checker.onAppend(ADA, [{ ...fact(3, 1), voters: [ADA] }]);
   breaks("configuration-overlap", () => checker.onAppend(ADA, [{ ...fact(4, 1), voters: [BOB] }]));
+});
+
+/** Three members whose logs hold a configuration of the first two, committed, and one more entry. */
+function startGroup(): RaftInvariants {
+  const checker = new RaftInvariants();
+  const log = [{ ...fact(1, 1), voters: [ADA, BOB] }, fact(2, 1)];
+  for (const name of [ADA, BOB, CYD]) checker.onStart(name, { term: 1, votedFor: undefined }, log);
+  checker.onCommit(ADA, 1, log[0] as EntryFact);
+  return checker;
+}
+
+test("election-quorum: a leader without the votes of a majority of its own voters", () => {
+  const checker = startGroup();
+  checker.onHardState(ADA, 2, ADA);
+  breaks("election-quorum", () => checker.onLeader(ADA, 2));
+  checker.onHardState(CYD, 2, ADA);
+  breaks("election-quorum", () => checker.onLeader(ADA, 2));
+  checker.onHardState(BOB, 2, ADA);
+  checker.onLeader(ADA, 2);
+});
+
+test("commit-quorum: an entry that a majority of the leader's voters never had", () => {
+  const checker = startGroup();
+  checker.onCommit(ADA, 1, fact(2, 1));
+  checker.onAppend(ADA, [fact(3, 1)]);
+  checker.onAppend(CYD, [fact(3, 1)]);
+  breaks("commit-quorum", () => checker.onCommit(ADA, 1, fact(3, 1)));
+});
+
+test("change-after-commit: a second change on top of one, or before anything of the own term", () => {
+  const checker = startGroup();
+  checker.onAppend(ADA, [{ ...fact(3, 1), voters: [ADA, BOB, CYD] }]);
+  breaks("change-after-commit", () => checker.onAppend(ADA, [{ ...fact(4, 1), voters: [ADA, BOB] }]));
+  const other = startGroup();
+  other.onAppend(ADA, [fact(3, 2)]);
+  breaks("change-after-commit", () => other.onAppend(ADA, [{ ...fact(4, 2), voters: [ADA, BOB, CYD] }]));
+});
+
+test("a configuration that is cut off is not in force any more", () => {
+  const checker = startGroup();
+  checker.onAppend(ADA, [{ ...fact(3, 1), voters: [ADA, BOB, CYD] }]);
+  deepEqual(checker.configurations(), [
+    [ADA, BOB],
+    [ADA, BOB, CYD],
+  ]);
+  checker.onTruncate(ADA, 3);
+  deepEqual(checker.configurations(), [[ADA, BOB]]);
 });

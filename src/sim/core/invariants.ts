@@ -7,6 +7,9 @@ export type InvariantName =
   | "state-machine-safety"
   | "one-vote-per-term"
   | "configuration-overlap"
+  | "change-after-commit"
+  | "election-quorum"
+  | "commit-quorum"
   | "committed-prefix-immutable"
   | "snapshot-is-prefix"
   | "linearizable-read";
@@ -44,6 +47,13 @@ interface CommittedFact extends EntryFact {
   readonly knownInTerm: Term;
 }
 
+interface KnownEntry {
+  readonly digest: string;
+  readonly termBefore: Term;
+  /** Whose log it ever was in. */
+  readonly holders: Set<string>;
+}
+
 interface NodeFacts {
   /** The place before the first entry of `log`. */
   base: LogPosition;
@@ -51,6 +61,8 @@ interface NodeFacts {
   log: EntryFact[];
   /** Who votes where the log begins, as far as known. */
   baseVoters: readonly MemberId[] | undefined;
+  /** Those of its entries that are configurations. */
+  configurations: EntryFact[];
   hardState: HardState;
   /** Since the last start. */
   commit: Index;
@@ -61,18 +73,19 @@ interface NodeFacts {
  * Watches all members of one group incarnation at once, and trusts none: it keeps its own copy of each log.
  *
  * Fed with facts after every step, it throws `InvariantViolation` at the first that contradicts an earlier one. Each fact costs constant
- * time. The names are those of the Raft paper, figure 3, and of Ongaro's thesis, section 4.1.
+ * time. The names are those of the Raft paper, figure 3, and of Ongaro's thesis, section 4.1. Members go by their ids, as in configurations.
  */
 export class RaftInvariants {
   readonly #nodes = new Map<string, NodeFacts>();
   /** By index and term: what the entry is, and the term before it. So equal positions mean equal prefixes. */
-  readonly #entries = new Map<string, { readonly digest: string; readonly termBefore: Term }>();
+  readonly #entries = new Map<string, KnownEntry>();
   readonly #votes = new Map<string, MemberId>();
   readonly #leaders = new Map<Term, string>();
   /** The group's one history; place 0 is index 1. */
   readonly #committed: CommittedFact[] = [];
   /** The digest of the state after each of these, as far as anybody asked. */
   readonly #states: string[] = [];
+  #committedConfiguration: EntryFact | undefined;
 
   /** The highest index that any member knew to be committed. */
   get committedIndex(): Index {
@@ -94,7 +107,8 @@ export class RaftInvariants {
     const base = start?.base ?? { index: 0, term: 0 };
     const place = start?.snapshot.index ?? 0;
     const baseVoters = start === undefined ? undefined : this.#votersAt(base.index);
-    this.#nodes.set(node, { base, log: [], baseVoters, hardState: before, commit: place, applied: place });
+    const begin = { base, baseVoters, log: [], configurations: [] };
+    this.#nodes.set(node, { ...begin, hardState: before, commit: place, applied: place });
     if (start !== undefined) this.#checkSnapshot(node, start.snapshot, start.state);
     this.onHardState(node, hardState.term, hardState.votedFor);
     this.onAppend(node, log);
@@ -110,6 +124,7 @@ export class RaftInvariants {
     facts.base = { index: snapshot.index, term: snapshot.term };
     facts.baseVoters = snapshot.voters;
     facts.log = [];
+    facts.configurations = [];
     facts.commit = facts.applied = snapshot.index;
   }
 
@@ -124,6 +139,7 @@ export class RaftInvariants {
     if (last === undefined) return;
     facts.baseVoters = this.#votersAt(upTo);
     facts.log = log.slice(upTo - base.index);
+    facts.configurations = facts.configurations.filter(({ index }) => index > upTo);
     facts.base = { index: upTo, term: last.term };
   }
 
@@ -155,14 +171,14 @@ export class RaftInvariants {
 
   /** Entries were appended in memory. */
   onAppend(node: string, entries: readonly EntryFact[]): void {
-    const { log, base, baseVoters } = this.#node(node);
+    const { log, base } = this.#node(node);
     for (const entry of entries) {
       const before = log[log.length - 1] ?? base;
       check(entry.index === before.index + 1, "log-matching", () => {
         return `${node} appended entry ${entry.index} after ${before.index}`;
       });
-      this.#checkMatching(node, entry, before.term);
-      if (entry.voters !== undefined) checkOverlap(node, entry, log, baseVoters);
+      const isNew = this.#checkMatching(node, entry, before.term);
+      if (entry.voters !== undefined) this.#onConfiguration(node, entry, isNew);
       log.push(entry);
     }
   }
@@ -174,6 +190,7 @@ export class RaftInvariants {
       return `${node} removed entry ${from}, though it knew ${facts.commit} to be committed`;
     });
     facts.log.length = Math.min(facts.log.length, Math.max(0, from - facts.base.index - 1));
+    while ((facts.configurations.at(-1)?.index ?? 0) >= from) facts.configurations.pop();
   }
 
   /** A member became leader. Its log may already have the first entry of its term. */
@@ -183,7 +200,13 @@ export class RaftInvariants {
       return `${other} and ${node} both lead term ${term}`;
     });
     this.#leaders.set(term, node);
-    const { log, base } = this.#node(node);
+    const facts = this.#node(node);
+    const { log, base } = facts;
+    const voters = votersInForce(facts);
+    const granted = voters?.filter((voter) => this.#votes.get(`${voter}/${term}`) === node);
+    check(isMajority(granted, voters), "election-quorum", () => {
+      return `${node} leads term ${term} with the votes of ${granted}, of ${voters}`;
+    });
     let index = this.#committed.length;
     // What was committed in this term or a later one, a leader that comes late need not have.
     while (index > 0 && (this.#committed[index - 1]?.knownInTerm ?? 0) >= term) index--;
@@ -208,8 +231,16 @@ export class RaftInvariants {
     });
     facts.commit = index;
     const known = this.#committed[index - 1];
-    if (known === undefined) this.#committed.push({ ...entry, index, term, digest, knownInTerm: nodeTerm });
-    else this.#checkSame(node, entry, known, "committed");
+    if (known !== undefined) return this.#checkSame(node, entry, known, "committed");
+    this.#committed.push({ ...entry, index, term, digest, knownInTerm: nodeTerm });
+    if (entry.voters !== undefined) this.#committedConfiguration = entry;
+    // Whoever knows it first is the leader that counted its copies.
+    const voters = votersInForce(facts);
+    const holders = this.#entries.get(`${index}/${term}`)?.holders;
+    const holding = voters?.filter((voter) => holders?.has(voter));
+    check(isMajority(holding, voters), "commit-quorum", () => {
+      return `${node} committed entry ${index} of term ${term}, which ${holding} held, of ${voters}`;
+    });
   }
 
   /** A member's state machine took an entry. */
@@ -233,6 +264,19 @@ export class RaftInvariants {
     check(index >= asked, "linearizable-read", () => {
       return `${node} confirmed a read at ${index}, though ${asked} was committed when it was asked`;
     });
+  }
+
+  /** The configurations that may be in force somewhere: the last that is committed, and all that follow it in some log. */
+  configurations(): readonly (readonly MemberId[])[] {
+    const committed = this.#committedConfiguration;
+    const inForce = new Map<string, readonly MemberId[]>();
+    if (committed?.voters !== undefined) inForce.set(`${committed.index}/${committed.term}`, committed.voters);
+    for (const { configurations } of this.#nodes.values()) {
+      for (const { index, term, voters } of configurations) {
+        if (voters !== undefined && index > (committed?.index ?? 0)) inForce.set(`${index}/${term}`, voters);
+      }
+    }
+    return [...inForce.values()];
   }
 
   #checkSnapshot(node: string, { index, term, voters }: SnapshotMark, state: string | undefined): void {
@@ -261,12 +305,38 @@ export class RaftInvariants {
     return undefined;
   }
 
-  #checkMatching(node: string, { index, term, digest }: EntryFact, termBefore: Term): void {
+  /** True if nobody had this entry before. */
+  #checkMatching(node: string, { index, term, digest }: EntryFact, termBefore: Term): boolean {
     const key = `${index}/${term}`;
     const known = this.#entries.get(key);
-    if (known === undefined) this.#entries.set(key, { digest, termBefore });
+    if (known === undefined) this.#entries.set(key, { digest, termBefore, holders: new Set([node]) });
+    else known.holders.add(node);
     check(known === undefined || (known.digest === digest && known.termBefore === termBefore), "log-matching", () => {
       return `${node} has another entry ${key}, or another entry before it, than somebody else`;
+    });
+    return known === undefined;
+  }
+
+  #onConfiguration(node: string, entry: EntryFact, isNew: boolean): void {
+    const facts = this.#node(node);
+    const before = votersInForce(facts);
+    if (before !== undefined) {
+      checkOverlap(node, entry, before);
+      // Whoever has it first is the leader that made it.
+      if (isNew) this.#checkChange(node, entry, facts.configurations.at(-1)?.index ?? 0);
+    }
+    facts.configurations.push(entry);
+  }
+
+  /** The erratum of 2015: two leaders' uncommitted changes of one configuration could go on without each other. */
+  #checkChange(node: string, { index, term }: EntryFact, previous: Index): void {
+    check(previous <= this.#committed.length, "change-after-commit", () => {
+      return `${node} changed the voters at ${index}, though the change at ${previous} is not committed`;
+    });
+    let at = this.#committed.length;
+    while ((this.#committed[at - 1]?.term ?? 0) > term) at--;
+    check(this.#committed[at - 1]?.term === term, "change-after-commit", () => {
+      return `${node} changed the voters at ${index} before anything of its term ${term} was committed`;
     });
   }
 
@@ -292,16 +362,20 @@ export function digestAfter(state: string, { index, term, digest }: EntryFact): 
   return (hash >>> 0).toString(16);
 }
 
-function checkOverlap(
-  node: string,
-  entry: EntryFact,
-  log: readonly EntryFact[],
-  baseVoters: readonly MemberId[] | undefined,
-): void {
-  const before = log.findLast((earlier) => earlier.voters !== undefined)?.voters ?? baseVoters;
-  check(before === undefined || doMajoritiesMeet(before, entry.voters ?? []), "configuration-overlap", () => {
+/** By the latest configuration in its log. */
+function votersInForce({ configurations, baseVoters }: NodeFacts): readonly MemberId[] | undefined {
+  return configurations.at(-1)?.voters ?? baseVoters;
+}
+
+function checkOverlap(node: string, entry: EntryFact, before: readonly MemberId[]): void {
+  check(doMajoritiesMeet(before, entry.voters ?? []), "configuration-overlap", () => {
     return `${node} went from voters ${before} to ${entry.voters}: two majorities need not meet`;
   });
+}
+
+/** Where no voters are known there is nothing to compare with. */
+function isMajority(some: readonly MemberId[] | undefined, of: readonly MemberId[] | undefined): boolean {
+  return some === undefined || of === undefined || some.length * 2 > of.length;
 }
 
 /** True if each majority of one has a member in common with each majority of the other. */
