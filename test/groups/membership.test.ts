@@ -255,6 +255,18 @@ scenario("a stranger that joins an open group follows it from the beginning", as
   equal(dan.members.find(({ id }) => id === nodes.network("dan").peerId)?.role, "learner");
 });
 
+scenario(
+  "a stranger that learns and applies all in one step knows that its store is open: it never gives that up",
+  async (nodes) => {
+    const [ada] = (await nodes.online(["ada", "bob", "cyd"])) as [Counters];
+    await ada.execute({ add: 1 });
+    const [dan] = (await nodes.join(["dan"], { expect: 3 })) as [Counters];
+    await dan.when.reaches(1);
+    const [inspected] = nodes.network("dan").inspect().groups as [{ isOpen: boolean; role: string }];
+    deepEqual([inspected.isOpen, inspected.role], [true, "reader"]);
+  },
+);
+
 scenario("observers that come first wait for founders", async (nodes) => {
   const [observer] = (await nodes.join(["dan"], { leadership: "observer" })) as [Counters];
   await nodes.sleep(5_000);
