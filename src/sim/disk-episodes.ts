@@ -1,8 +1,13 @@
+import { UniqueId } from "../identity/index.ts";
 import { FileDisk } from "../storage/index.ts";
-import { dieAndReturn, type Episode, type EpisodeScene, withVictim } from "./episodes.ts";
+import { dieAndReturn, withMortal } from "./episodes.ts";
 import type { FaultKind } from "./fault-counter.ts";
-import type { SimulatedNode, Simulation } from "./simulation.ts";
+import type { Episode, EpisodeScene } from "./scene.ts";
+import type { SimulatedNode } from "./simulation.ts";
 import { WORKLOAD_GROUP } from "./workload.ts";
+
+/** What a member says before its store is open. */
+const NO_STORE = UniqueId.from("");
 
 function filesOf({ disk }: SimulatedNode): FileDisk {
   if (!(disk instanceof FileDisk)) throw new Error("this fault needs files");
@@ -20,17 +25,15 @@ interface Inspected {
   readonly name: string;
   readonly role: string;
   readonly predecessor: object | undefined;
+  readonly storeId: string;
 }
 function memberOf(node: SimulatedNode): Inspected | undefined {
   return (node.network.inspect().groups as readonly Inspected[]).find(({ name }) => name === WORKLOAD_GROUP);
 }
 
-/** All are up and online, and as many as can be have a vote, with the stores that they have now. Then one store may be lost. */
-export function isWhole({ nodes }: Simulation): boolean {
-  const isUp = nodes.every((node) => node.isUp && node.hasGroup(WORKLOAD_GROUP));
-  if (!isUp || nodes.some((node) => node.group(WORKLOAD_GROUP).state !== "online")) return false;
-  const voters = nodes.filter((node) => memberOf(node)?.role === "voter");
-  return voters.length >= nodes.length - (nodes.length % 2 === 0 ? 1 : 0);
+/** Its store is open: what it was found to be is known. */
+function hasStore(node: SimulatedNode): boolean {
+  return node.isUp && memberOf(node)?.storeId !== NO_STORE;
 }
 
 /** What disks do. All nodes have `FileDisk`s. */
@@ -46,7 +49,7 @@ export const DISK_EPISODES: Partial<Record<FaultKind, Episode>> = {
   },
   /** The power fails in the middle of a slow write. */
   "lost-writes": (scene) =>
-    withVictim(scene, async (node) => {
+    withMortal(scene, async (node) => {
       const { disk } = node;
       disk.setSyncDelay({ fromUs: 50_000, toUs: 400_000 });
       const untilUs = scene.simulation.world.nowUs + 1_000_000;
@@ -56,7 +59,7 @@ export const DISK_EPISODES: Partial<Record<FaultKind, Episode>> = {
     }),
   /** EIO: the member stops for good. Somebody exchanges the cable, and starts the process again. */
   "disk-error": (scene) =>
-    withVictim(scene, async (node) => {
+    withMortal(scene, async (node) => {
       const { disk } = node;
       disk.failAfter(scene.random.below(3));
       const untilUs = scene.simulation.world.nowUs + 3_000_000;
@@ -67,7 +70,7 @@ export const DISK_EPISODES: Partial<Record<FaultKind, Episode>> = {
     }),
   /** The power fails in the middle of a record that is longer than a sector. */
   "torn-write": (scene) =>
-    withVictim(scene, async (node) => {
+    withMortal(scene, async (node) => {
       const disk = filesOf(node);
       disk.setSyncDelay({ fromUs: 50_000, toUs: 400_000 });
       await until(scene, 1_500, () => disk.isTearable);
@@ -77,7 +80,7 @@ export const DISK_EPISODES: Partial<Record<FaultKind, Episode>> = {
     }),
   /** At a numbered call, before or after it; and perhaps again while the store is opened. */
   "io-crash": (scene) =>
-    withVictim(scene, async (node) => {
+    withMortal(scene, async (node) => {
       const { simulation, random } = scene;
       for (const steps of random.chance(1, 2)
         ? [random.between(1, 60)]
@@ -94,18 +97,23 @@ export const DISK_EPISODES: Partial<Record<FaultKind, Episode>> = {
       }
     }),
   /** A bit decays while the node is down. If it matters, its store is set aside, and the node comes back as another member. */
-  "bit-flip": (scene) =>
-    withVictim(scene, async (node) => {
-      const { simulation } = scene;
-      if (!isWhole(simulation)) return;
-      const disk = filesOf(node);
-      node.crash({ silent: scene.random.chance(1, 2) });
-      simulation.trace.add(node.name, `decay of ${disk.decay() ?? "nothing"}`);
-      await simulation.sleep(scene.random.between(1, 1_500));
-      await node.restart();
-      scene.onRestarted(node);
-      const { life } = node.machine;
-      await until(scene, 10_000, () => node.machine.life !== life || node.group(WORKLOAD_GROUP).state === "online");
-      if (node.isUp && memberOf(node)?.predecessor !== undefined) simulation.faults.count("bit-flip");
-    }),
+  "bit-flip": async (scene) => {
+    const { simulation } = scene;
+    const node = scene.loser();
+    if (node === undefined) return;
+    const disk = filesOf(node);
+    node.crash({ silent: scene.random.chance(1, 2) });
+    // As long as nobody has looked it may be lost.
+    const isKept = scene.noteLoss(node);
+    simulation.trace.add(node.name, `decay of ${disk.decay() ?? "nothing"}`);
+    await simulation.sleep(scene.random.between(1, 1_500));
+    await node.restart();
+    const { life } = node.machine;
+    await until(scene, 2_000, () => node.machine.life !== life || hasStore(node));
+    if (node.isUp && memberOf(node)?.predecessor !== undefined) simulation.faults.count("bit-flip");
+    else isKept();
+    scene.onRestarted(node);
+    await until(scene, 10_000, () => node.machine.life !== life || scene.isOnline(node));
+    scene.release(node);
+  },
 };

@@ -1,23 +1,9 @@
-import type { SeededRandom } from "../env/index.ts";
 import type { Address } from "../transport/index.ts";
+import { MEMBERSHIP_EPISODES } from "./churn.ts";
 import type { FaultKind } from "./fault-counter.ts";
-import type { SimulatedNode, Simulation } from "./simulation.ts";
+import type { Episode, EpisodeScene } from "./scene.ts";
+import type { SimulatedNode } from "./simulation.ts";
 import type { Disturbance } from "./weather.ts";
-
-/** What an episode may use. */
-export interface EpisodeScene {
-  readonly simulation: Simulation;
-  readonly random: SeededRandom;
-  /** Somebody to suffer, up and nobody else's victim: this one, or any, often the leader. Undefined: nobody can be spared now. */
-  victim(wanted?: SimulatedNode): SimulatedNode | undefined;
-  /** Nobody's victim any more. */
-  release(node: SimulatedNode): void;
-  /** The node is up again and joined: whoever uses it may go on. */
-  onRestarted(node: SimulatedNode): void;
-}
-
-/** Something bad that begins, lasts, and ends. Its effects are counted where they happen. */
-export type Episode = (scene: EpisodeScene) => Promise<void>;
 
 type Concerns = (from: Address, to: Address) => boolean;
 
@@ -55,22 +41,31 @@ function pairUp({ simulation, random }: EpisodeScene): readonly [SimulatedNode, 
   return [one, random.pick(up.filter((node) => node !== one))];
 }
 
-/** A node dies and comes back. */
+/** A node dies and comes back; what it had in memory does not. */
 export async function dieAndReturn(scene: EpisodeScene, node: SimulatedNode, silent: boolean): Promise<void> {
   const { simulation, random } = scene;
   node.crash({ silent });
+  if (!scene.isDurable) scene.noteLoss(node);
   await simulation.sleep(random.pick([random.between(1, 50), random.between(100, 4_000)]));
   await node.restart();
   scene.onRestarted(node);
 }
 
 /** For as long as somebody can be spared. */
-export async function withVictim(
+export async function withVictim(scene: EpisodeScene, suffer: (node: SimulatedNode) => Promise<void>): Promise<void> {
+  const node = scene.victim();
+  if (node === undefined) return;
+  await suffer(node);
+  scene.release(node);
+}
+
+/** As long as somebody may die. */
+export async function withMortal(
   scene: EpisodeScene,
   suffer: (node: SimulatedNode) => Promise<void>,
   wanted?: SimulatedNode,
 ): Promise<void> {
-  const node = scene.victim(wanted);
+  const node = scene.mortal(wanted);
   if (node === undefined) return;
   await suffer(node);
   scene.release(node);
@@ -123,8 +118,8 @@ const WIRE: Partial<Record<FaultKind, Episode>> = {
 };
 
 const NODES: Partial<Record<FaultKind, Episode>> = {
-  crash: (scene) => withVictim(scene, (node) => dieAndReturn(scene, node, false)),
-  "power-loss": (scene) => withVictim(scene, (node) => dieAndReturn(scene, node, true)),
+  crash: (scene) => withMortal(scene, (node) => dieAndReturn(scene, node, false)),
+  "power-loss": (scene) => withMortal(scene, (node) => dieAndReturn(scene, node, true)),
   pause: (scene) =>
     withVictim(scene, async (node) => {
       const before = node.machine.heldEvents;
@@ -144,8 +139,11 @@ const NODES: Partial<Record<FaultKind, Episode>> = {
     node.machine.jumpWallClock(byMs);
     // Until somebody looks at it; a restart does.
     await simulation.sleep(random.between(500, 3_000));
-    if (node.machine.wallReads === before) await withVictim(scene, () => dieAndReturn(scene, node, false), node);
+    if (node.machine.wallReads === before) await withMortal(scene, () => dieAndReturn(scene, node, false), node);
     simulation.faults.count("clock-jump", node.machine.wallReads - before);
+    // Whose clock is far behind refuses what others say of themselves, and stays alone: somebody sets it.
+    await simulation.sleep(random.between(200, 6_000));
+    node.machine.jumpWallClock(-byMs);
   },
   "clock-drift": async (scene) => {
     const { simulation, random } = scene;
@@ -164,5 +162,6 @@ const NODES: Partial<Record<FaultKind, Episode>> = {
 export const EPISODES: Readonly<Partial<Record<FaultKind, Episode>>> = {
   ...WIRE,
   ...NODES,
-  restart: (scene) => withVictim(scene, (node) => dieAndReturn(scene, node, scene.random.chance(1, 2))),
+  ...MEMBERSHIP_EPISODES,
+  restart: (scene) => withMortal(scene, (node) => dieAndReturn(scene, node, scene.random.chance(1, 2))),
 };

@@ -1,5 +1,5 @@
 /**
- * All that goes wrong in a node run, counted by its effect: a cut that nothing ran into counts for nothing.
+ * What goes wrong with wires, nodes, clocks and disks, counted by its effect: a cut that nothing ran into counts for nothing.
  *
  * - `delay`, `recut`, `rate-limit`: bytes that came late, torn, or slowly
  * - `stall`: bytes that were held for a moment, on one link
@@ -13,7 +13,7 @@
  * - `bit-flip`: stores that were found damaged, and set aside
  * - `disk-error`: syncs that failed (EIO), and stopped their member
  */
-export const FAULT_KINDS = [
+export const WORLD_FAULTS = [
   "delay",
   "recut",
   "rate-limit",
@@ -36,6 +36,39 @@ export const FAULT_KINDS = [
   "disk-error",
 ] as const;
 
+/** Those that need a disk. */
+export const DISK_FAULTS: readonly FaultKind[] = [
+  "slow-disk",
+  "lost-writes",
+  "torn-write",
+  "io-crash",
+  "bit-flip",
+  "disk-error",
+];
+
+/**
+ * What happens to a group's membership.
+ *
+ * - `late-join`, `close`: members that were online after they came later, or after they had closed in order
+ * - `leave`: members that gave up their place
+ * - `lost-disk`, `lost-store`: nodes that were online again as another peer, or as themselves with another store
+ * - `promotion`, `removal`: committed configurations with one voter more or less
+ * - `transfer`: leaders that handed over because somebody asked
+ */
+export const MEMBERSHIP_FAULTS = [
+  "late-join",
+  "leave",
+  "close",
+  "lost-disk",
+  "lost-store",
+  "promotion",
+  "removal",
+  "transfer",
+] as const;
+
+/** `rival`: members that said that their group exists twice; `discard`: members that the operator had start over. */
+export const FAULT_KINDS = [...WORLD_FAULTS, ...MEMBERSHIP_FAULTS, "rival", "discard"] as const;
+
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 export class FaultCounter {
@@ -49,8 +82,9 @@ export class FaultCounter {
     return this.#counts.get(kind) ?? 0;
   }
 
-  /** All kinds, zeros included, in the order of `FAULT_KINDS`. */
-  toRecord(): Readonly<Record<FaultKind, number>> {
-    return Object.fromEntries(FAULT_KINDS.map((kind) => [kind, this.get(kind)])) as Record<FaultKind, number>;
+  /** In the order of `FAULT_KINDS`. @param wanted - these, zeros included, and others that counted. Default: all */
+  toRecord(wanted: readonly FaultKind[] = FAULT_KINDS): Readonly<Record<string, number>> {
+    const kinds = FAULT_KINDS.filter((kind) => wanted.includes(kind) || this.get(kind) > 0);
+    return Object.fromEntries(kinds.map((kind) => [kind, this.get(kind)]));
   }
 }

@@ -14,6 +14,8 @@ export type RunInvariantName =
   | "exactly-once"
   | "equal-states"
   | "one-open-incarnation"
+  | "rivals-reported"
+  | "waits-end"
   | "dense-positions"
   | "no-bug";
 
@@ -32,6 +34,8 @@ export interface GroupInvariantsOptions {
   readonly onViolation: (violation: unknown) => void;
   /** For the trace: what a peer applied. */
   readonly onApply?: (source: ProbeSource, entry: EntryFact, position: number) => void;
+  /** Voters were added or removed, and that is committed. */
+  readonly onChange?: (kind: "promotion" | "removal") => void;
   /** Names a member for people. */
   readonly nameOf: (source: ProbeSource) => string;
 }
@@ -49,7 +53,7 @@ export class GroupInvariants implements GroupProbe {
   readonly #positions = new Map<MemberId, number>();
   /** The first incarnation of each group that took a command. */
   readonly #serving = new Map<UniqueId, IncarnationId>();
-  readonly #voters = new Map<string, { readonly member: MemberId; readonly steering: VoterSteering }>();
+  readonly #steerings = new Map<string, { readonly member: MemberId; readonly steering: VoterSteering }>();
   /** Each incarnation's entries as somebody applied them first, from index 1. */
   readonly #applied = new Map<IncarnationId, Entry[]>();
   /** The position after each entry that moved it, as the first member said. */
@@ -60,6 +64,8 @@ export class GroupInvariants implements GroupProbe {
   readonly #stores = new StoreInvariants((invariant, message) => {
     throw new RunViolation(invariant, message);
   });
+  /** The last committed voters of each incarnation. */
+  readonly #voters = new Map<IncarnationId, EntryFact>();
   #areRivalsAllowed = false;
   #leaderships = 0;
   #commits = 0;
@@ -72,6 +78,9 @@ export class GroupInvariants implements GroupProbe {
   allowRivals(): void {
     this.#areRivalsAllowed = true;
   }
+  get areRivalsAllowed(): boolean {
+    return this.#areRivalsAllowed;
+  }
 
   /** The store that this peer lives on now in a group; undefined before it is bound. */
   presentOf(peer: PeerId, group: UniqueId): ProbeSource | undefined {
@@ -83,9 +92,17 @@ export class GroupInvariants implements GroupProbe {
     return this.#stores.isEstablished(incarnation);
   }
 
-  /** The voters that may be in force somewhere in this incarnation. */
-  configurationsOf(incarnation: IncarnationId): readonly (readonly MemberId[])[] {
-    return this.#observers.get(incarnation)?.configurations() ?? [];
+  /** The voters that may be in force somewhere in this incarnation. @param gone - members whose stores are lost */
+  configurationsOf(incarnation: IncarnationId, gone: ReadonlySet<MemberId>): readonly (readonly MemberId[])[] {
+    return this.#observers.get(incarnation)?.configurations((node) => gone.has(node as MemberId)) ?? [];
+  }
+
+  /** For people: those voters, by name. */
+  describe(incarnation: IncarnationId, gone: ReadonlySet<MemberId>): string {
+    const nameOf = (member: MemberId): string =>
+      `${this.#names.get(member) ?? member}${gone.has(member) ? " (lost)" : ""}`;
+    const voters = this.configurationsOf(incarnation, gone).map((some) => some.map(nameOf).join(" "));
+    return `voters of ${UniqueId.short(incarnation)}: ${voters.join(" or ")}`;
   }
 
   /** Leaders seen so far, in all groups. */
@@ -110,12 +127,12 @@ export class GroupInvariants implements GroupProbe {
   }
 
   onVoter({ peer, group, member }: ProbeSource, steering: VoterSteering): void {
-    this.#voters.set(`${peer}/${group}`, { member, steering });
+    this.#steerings.set(`${peer}/${group}`, { member, steering });
   }
 
   /** The wheel of a peer's latest life in a group; undefined if it never voted. */
   voterOf(peer: PeerId, group: UniqueId): { readonly member: MemberId; readonly steering: VoterSteering } | undefined {
-    return this.#voters.get(`${peer}/${group}`);
+    return this.#steerings.get(`${peer}/${group}`);
   }
 
   onHardState(source: ProbeSource, { term, votedFor }: HardState): void {
@@ -167,6 +184,7 @@ export class GroupInvariants implements GroupProbe {
           );
         }
         this.#commits++;
+        this.#countChange(source, fact);
         this.#observer(source).onCommit(source.member, term, fact);
       }
       log.committed = Math.max(log.committed, index);
@@ -210,6 +228,16 @@ export class GroupInvariants implements GroupProbe {
     if (first === position) return;
     const text = `${this.#name(source)} is at position ${position} after entry ${index}, another was at ${first}`;
     throw new RunViolation("dense-positions", text);
+  }
+
+  /** Told once for each change. */
+  #countChange({ incarnation }: ProbeSource, fact: EntryFact): void {
+    if (fact.voters === undefined || incarnation === undefined) return;
+    const before = this.#voters.get(incarnation);
+    if (before !== undefined && before.index >= fact.index) return;
+    this.#voters.set(incarnation, fact);
+    const difference = fact.voters.length - (before?.voters?.length ?? fact.voters.length);
+    if (difference !== 0) this.#options.onChange?.(difference > 0 ? "promotion" : "removal");
   }
 
   #keep({ incarnation }: ProbeSource, entry: Entry): void {

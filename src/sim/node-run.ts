@@ -1,14 +1,18 @@
 import { type SeededRandom, SimulationError } from "../env/index.ts";
-import { DISK_EPISODES, isWhole } from "./disk-episodes.ts";
-import { EPISODES, type EpisodeScene } from "./episodes.ts";
-import { checkExactlyOnce } from "./exactly-once.ts";
-import { FAULT_KINDS, type FaultKind } from "./fault-counter.ts";
-import { RunViolation } from "./group-invariants.ts";
-import { History } from "./history.ts";
-import { checkLinearizability } from "./linearizability.ts";
+import type { OpenOptions, RoleOptions } from "../groups/index.ts";
+import { Cast } from "./cast.ts";
+import { DISK_EPISODES } from "./disk-episodes.ts";
+import { Ending } from "./ending.ts";
+import { EPISODES } from "./episodes.ts";
+import type { FaultKind } from "./fault-counter.ts";
+import { drawNodePlan, type NodePlan } from "./node-plan.ts";
+import { Records } from "./records.ts";
 import { type RunReport, verdictOf } from "./report.ts";
+import type { EpisodeScene } from "./scene.ts";
 import { type SimulatedNode, Simulation } from "./simulation.ts";
-import { Client, Ledger, WORKLOAD_GROUP, type WorkloadGroup, WorkloadMachine } from "./workload.ts";
+import { Waits } from "./waits.ts";
+import type { Disturbance } from "./weather.ts";
+import { Client, WORKLOAD_GROUP, WorkloadMachine } from "./workload.ts";
 
 export interface NodeRunOptions {
   readonly keepTrace?: boolean;
@@ -18,18 +22,18 @@ export interface NodeRunOptions {
   readonly faultsMs?: number;
 }
 
-const NAMES = ["ada", "bob", "cyd", "dan", "eve"];
 const OPERATIONS_MIN = 200;
 /** All faults are over by then, or the harness is at fault. */
 const FAULTS_MS_MAX = 180_000;
 const FORM_MS = 30_000;
 const HEAL_MS = 60_000;
-const SHORT_TTL_MS = 1_000;
 const EPISODES_AT_ONCE = 3;
+/** What may happen to those who are about to found: each of their stores is still needed. */
+const STORM: readonly FaultKind[] = ["delay", "stall", "cut-one-way", "cut", "reset", "crash", "power-loss", "pause"];
 
 /**
- * One random run of whole nodes: three or five of them replicate registers, lists and counted ids while everything goes wrong that can,
- * then all heals, and the history is judged.
+ * One random run of whole nodes: they replicate registers, lists and counted ids while everything goes wrong that can, and come and go
+ * meanwhile; then all heals, and what each incarnation of the group promised is judged.
  */
 export async function runNodes(seed: number, options: NodeRunOptions = {}): Promise<RunReport> {
   const simulation = new Simulation({
@@ -48,69 +52,87 @@ export async function runNodes(seed: number, options: NodeRunOptions = {}): Prom
     cause = failure;
     hasFailed = true;
   }
-  return simulation.report(verdictOf(hasFailed, cause), run.operations);
+  return simulation.report(verdictOf(hasFailed, cause), run.operations, run.plan.faults);
 }
 
 class NodeRun {
+  readonly plan: NodePlan;
   readonly #simulation: Simulation;
   readonly #random: SeededRandom;
   readonly #faultsMs: number;
-  readonly #history: History;
-  readonly #ledger = new Ledger();
+  readonly #cast: Cast;
+  readonly #records: Records;
+  readonly #waits: Waits;
   readonly #clients: Client[] = [];
-  readonly #victims = new Set<SimulatedNode>();
-  readonly #size: number;
+  readonly #joiners: string[];
   #isFaulty = true;
   #clientIds = 0;
 
   constructor(simulation: Simulation, faultsMs: number) {
     this.#simulation = simulation;
     this.#random = simulation.random.fork("run");
+    this.plan = drawNodePlan(simulation.random.fork("plan"));
     this.#faultsMs = faultsMs;
-    this.#history = new History(() => simulation.world.nowUs);
-    this.#size = this.#random.pick([3, 3, 4, 5]);
+    this.#cast = new Cast(simulation, this.plan.expect, this.plan.observers);
+    this.#waits = new Waits((ms) => simulation.sleep(ms));
+    this.#records = new Records(() => simulation.world.nowUs);
+    this.#joiners = [...this.plan.joiners];
+    simulation.trace.add("sim", `a ${this.plan.style} run of ${this.plan.founders.length} nodes`);
   }
 
   get operations(): RunReport["operations"] {
-    const { ok, notApplied } = this.#ledger;
-    const openCounts = this.#ledger.unknown.size;
-    return { ok, notApplied, unknown: this.#history.count("unknown") + openCounts };
+    return this.#records.operations;
   }
 
   async play(): Promise<void> {
     await this.#form();
-    for (const node of this.#simulation.nodes) this.#startClients(node);
     await this.#sufferFaults();
     if (this.#random.chance(1, 3)) await this.#goOnWithoutSome();
     await this.#heal();
-    await this.#quiesce();
+    for (const client of this.#clients) client.stop();
+    await this.#expect("all clients end", HEAL_MS, () => this.#clients.every(({ isDone }) => isDone));
+    await new Ending(this.#simulation, this.#cast, this.#records).play();
+    await this.#closeAll();
   }
 
   /** After the run: what its history says. */
   judge(): void {
-    const checked = checkLinearizability(this.#history.operations());
-    if (checked.verdict === "violation")
-      throw new RunViolation("linearizability", `key ${checked.key}: ${checked.reason}`);
-    if (checked.verdict === "undecided") throw new Error(`linearizability of key ${checked.key} could not be decided`);
+    this.#records.checkHistories();
   }
 
   async #form(): Promise<void> {
-    const names = NAMES.slice(0, this.#size);
-    for (const name of names) await this.#simulation.addNode(name);
-    // One more than the founders reads along.
-    const expect = this.#size === 4 ? 3 : this.#size;
-    // In half of the runs whoever is away for a moment loses its session.
-    const tuning = this.#random.chance(1, 2) ? { sessionTtlMs: SHORT_TTL_MS } : {};
-    for (const node of this.#simulation.nodes) node.join(WORKLOAD_GROUP, { machine: WorkloadMachine, expect, tuning });
-    await this.#expect("all are online after the start", FORM_MS, () => this.#areAllOnline());
+    const { founders, isStormyStart, firstSide } = this.plan;
+    const divide = firstSide > 0 ? this.#divide() : undefined;
+    for (const name of founders) await this.#simulation.addNode(name, {}, this.plan);
+    for (const node of this.#simulation.nodes) this.#join(node);
+    if (!isStormyStart) await this.#expect("all are online after the start", FORM_MS, () => this.#areAllOnline());
+    for (const node of this.#simulation.nodes) this.#startClients(node);
+    if (isStormyStart) await this.#sufferWhileFounding();
+    if (divide === undefined) return;
+    await this.#simulation.sleep(this.#random.between(500, 4_000));
+    this.#simulation.weather.end(divide);
   }
 
-  #startClients(node: SimulatedNode): void {
-    for (let i = 0; i < 2; i++) {
-      const client = new Client(this.#simulation, node, ++this.#clientIds, this.#history, this.#ledger);
-      this.#clients.push(client);
-      client.start();
+  /** Two sides that never saw each other. */
+  #divide(): Disturbance {
+    this.#simulation.trace.add("sim", `the first ${this.plan.firstSide} nodes are apart from the others`);
+    const first = new Set(
+      this.plan.founders.slice(0, this.plan.firstSide).map((_, i) => this.#simulation.addressOf(i)),
+    );
+    const concerns = (from: string, to: string): boolean => first.has(from) !== first.has(to);
+    const divide: Disturbance = { kind: "cut", isBlocking: true, concerns };
+    this.#simulation.weather.begin(divide);
+    return divide;
+  }
+
+  async #sufferWhileFounding(): Promise<void> {
+    const running: Promise<void>[] = [];
+    for (let i = this.#random.between(1, 4); i > 0; i--) {
+      running.push(this.#run(this.#random.pick(STORM)));
+      await this.#simulation.sleep(this.#random.between(10, 1_500));
     }
+    await Promise.all(running);
+    await this.#expect("all are online after a storm", HEAL_MS, () => this.#areAllOnline());
   }
 
   /** Each kind once, in any order, and again until it had an effect; then whatever comes, until the time is over. */
@@ -118,16 +140,17 @@ class NodeRun {
     const { world } = this.#simulation;
     const untilUs = world.nowUs + this.#faultsMs * 1000;
     const limitUs = world.nowUs + FAULTS_MS_MAX * 1000;
-    const queue = this.#shuffle(FAULT_KINDS);
+    const queue = this.#shuffle(this.plan.faults);
     const running = new Set<Promise<void>>();
     while (world.nowUs < untilUs || this.#isMissingSomething()) {
       if (world.nowUs > limitUs) throw new SimulationError("stalled", `after ${FAULTS_MS_MAX} ms: ${this.#missing()}`);
       if (running.size < EPISODES_AT_ONCE) {
-        const kind =
-          queue.shift() ?? this.#random.pick(this.#missingKinds().length > 0 ? this.#missingKinds() : FAULT_KINDS);
+        const missing = this.#missingKinds();
+        const kind = queue.shift() ?? this.#random.pick(missing.length > 0 ? missing : this.plan.faults);
         const episode = this.#run(kind).finally(() => running.delete(episode));
         running.add(episode);
       }
+      this.#waitForSomething();
       await this.#simulation.sleep(this.#random.between(50, 1_500));
     }
     await Promise.all(running);
@@ -137,68 +160,149 @@ class NodeRun {
     await (EPISODES[kind] ?? DISK_EPISODES[kind])?.(this.#scene());
   }
 
+  #waitForSomething(): void {
+    const node = this.#random.pick(this.#simulation.nodes);
+    if (this.#cast.isIn(node) && !node.isPaused) this.#waits.begin(node, this.#cast.groupOf(node), this.#random);
+  }
+
   #scene(): EpisodeScene {
+    const { plan } = this;
+    const cast = this.#cast;
     return {
       simulation: this.#simulation,
       random: this.#random,
-      victim: (wanted) => this.#pickVictim(wanted),
-      release: (node) => this.#victims.delete(node),
-      onRestarted: (node) => this.#onRestarted(node),
+      waits: this.#waits,
+      isDurable: plan.isDurable,
+      victim: (wanted) => cast.victim(wanted),
+      mortal: (wanted) => (plan.isDurable ? cast.victim(wanted) : cast.loser(wanted)),
+      loser: () => cast.loser(),
+      leaver: () => cast.leaver(),
+      release: (node) => cast.release(node),
+      noteLoss: (node) => cast.noteLoss(node),
+      onRestarted: (node, kind) => this.#onRestarted(node, kind),
+      isOnline: (node) => cast.isOnline(node),
+      groupOf: (node) => cast.groupOf(node),
+      anybodyOnline: () => {
+        const online = this.#simulation.nodes.filter((node) => !node.isPaused && cast.isOnline(node));
+        return online.length === 0 ? undefined : this.#random.pick(online);
+      },
+      joinLate: () => this.#joinLate(),
+      joinAgain: (node, kind) => this.#joinAgain(node, kind),
+      leaveGroup: (node) => this.#leaveGroup(node),
+      closeGroup: (node) => this.#closeGroup(node),
     };
   }
 
-  /** Mostly a majority is spared, so that there is somebody to show what goes wrong; but not always. */
-  #pickVictim(wanted: SimulatedNode | undefined): SimulatedNode | undefined {
-    const isSparing = !this.#random.chance(1, 8);
-    if (isSparing && (this.#victims.size + 1) * 2 > this.#size) return undefined;
-    const free = this.#simulation.nodes.filter((node) => node.isUp && !this.#victims.has(node));
-    const candidates = wanted === undefined ? free : free.filter((node) => node === wanted);
-    if (candidates.length === 0) return undefined;
-    const leader = candidates.find((node) => this.#groupOf(node).isLeader);
-    const victim = leader !== undefined && this.#random.chance(1, 2) ? leader : this.#random.pick(candidates);
-    this.#victims.add(victim);
-    return victim;
+  #join(node: SimulatedNode): void {
+    const { expect, leadershipOf, observers } = this.plan;
+    const role: RoleOptions = observers.has(node.name)
+      ? { leadership: "observer" }
+      : { leadership: leadershipOf.get(node.name), expect };
+    const options: RoleOptions & OpenOptions = { ...role, tuning: this.plan.tuning };
+    node.join(WORKLOAD_GROUP, { ...options, machine: WorkloadMachine });
+    this.#cast.noteStore(node);
+    this.#waits.watch(node, "closed", this.#cast.groupOf(node).closed);
   }
 
-  #onRestarted(node: SimulatedNode): void {
-    if (this.#isFaulty) this.#startClients(node);
-    const { life } = node.machine;
-    this.#groupOf(node)
-      .when.online()
-      .then(
-        () => {
-          if (node.machine.life === life) this.#simulation.faults.count("restart");
+  async #joinLate(): Promise<void> {
+    const name = this.#joiners.shift();
+    if (name === undefined) return;
+    const node = await this.#simulation.addNode(name, {}, this.plan);
+    this.#join(node);
+    this.#onRestarted(node, "late-join");
+  }
+
+  /** False: it could not leave, and is still there. */
+  async #leaveGroup(node: SimulatedNode): Promise<boolean> {
+    this.#simulation.trace.add(node.name, "leaves");
+    if (!(await this.#waits.ends(node, "leave", this.#cast.groupOf(node).leave()))) return false;
+    this.#cast.noteLoss(node);
+    node.forget(WORKLOAD_GROUP);
+    return true;
+  }
+
+  async #closeGroup(node: SimulatedNode): Promise<void> {
+    this.#simulation.trace.add(node.name, "closes its group");
+    if (!(await this.#waits.ends(node, "close", this.#cast.groupOf(node).close()))) return;
+    if (!this.plan.isDurable) this.#cast.noteLoss(node);
+    node.forget(WORKLOAD_GROUP);
+  }
+
+  async #joinAgain(node: SimulatedNode, kind?: FaultKind): Promise<void> {
+    if (!node.isUp || node.hasGroup(WORKLOAD_GROUP)) return;
+    this.#join(node);
+    this.#onRestarted(node, kind);
+  }
+
+  #startClients(node: SimulatedNode): void {
+    for (let i = 0; i < 2; i++) {
+      const client = new Client({
+        simulation: this.#simulation,
+        node,
+        id: ++this.#clientIds,
+        waits: this.#waits,
+        record: () => {
+          const incarnation = this.#cast.incarnationOf(node);
+          return incarnation === undefined ? undefined : this.#records.of(incarnation);
         },
-        () => {},
-      );
+        fellows: () => {
+          const incarnation = this.#cast.incarnationOf(node);
+          const members = incarnation === undefined ? [] : this.#cast.membersOf(incarnation);
+          return members.filter((member) => this.#cast.isIn(member));
+        },
+      });
+      this.#clients.push(client);
+      client.start();
+    }
+  }
+
+  /** @param kind - what counts once it is online again */
+  #onRestarted(node: SimulatedNode, kind: FaultKind = "restart"): void {
+    if (!this.plan.isDurable || kind === "lost-disk" || kind === "lost-store") this.#cast.noteStore(node);
+    if (!this.#cast.isIn(node)) return;
+    if (this.#isFaulty) this.#startClients(node);
+    const group = this.#cast.groupOf(node);
+    this.#waits.watch(node, "closed", group.closed);
+    this.#waits.watch(node, "when.online", group.when.online()).then(
+      () => this.#simulation.faults.count(kind),
+      () => {},
+    );
   }
 
   /** Liveness: faults that never end, on a minority, must not stop the others. */
   async #goOnWithoutSome(): Promise<void> {
     const { weather, nodes, trace } = this.#simulation;
     this.#endFaults();
-    // A member whose store was damaged has another one, and no vote before it is promoted.
-    await this.#expect("all are online and vote before some are lost", HEAL_MS, () => isWhole(this.#simulation));
-    // Of four only three vote, and it need not be the fourth that is lost.
-    const lost = this.#shuffle(nodes).slice(0, this.#size === 5 ? this.#random.between(1, 2) : 1);
+    await this.#expect("all are online before some are lost", HEAL_MS, () => this.#areAllOnline());
+    await this.#expectReplaced();
+    const lost: SimulatedNode[] = [];
+    const wanted = this.#random.between(1, 2);
+    for (const node of this.#shuffle(nodes)) {
+      if (lost.length < wanted && this.#cast.isMajorityWithout([...lost, node])) lost.push(node);
+    }
     trace.add("sim", `goes on without ${lost.map(({ name }) => name).join(", ")}`);
     const addresses = new Set(lost.map(({ address }) => address));
     const how = this.#random.below(3);
-    if (how === 0) for (const node of lost) node.crash({ silent: this.#random.chance(1, 2) });
+    if (how === 0) for (const node of lost) this.#crash(node, this.#random.chance(1, 2));
     else if (how === 1) for (const node of lost) node.pause();
     else {
       const concerns = (from: string, to: string) => addresses.has(from) !== addresses.has(to);
       weather.begin({ kind: "cut", isBlocking: true, concerns });
     }
     const alive = nodes.filter((node) => !lost.includes(node));
-    const before = alive.map((node) => this.#groupOf(node).position);
-    const goOn = () => alive.every((node, i) => this.#groupOf(node).position >= (before[i] ?? 0) + 5);
+    const before = alive.map((node) => this.#cast.groupOf(node).position);
+    const goOn = () => alive.every((node, i) => this.#cast.groupOf(node).position >= (before[i] ?? 0) + 5);
     await this.#expect(`the others go on without ${lost.map(({ name }) => name)}`, HEAL_MS, goOn);
     for (const node of lost) {
       if (node.isUp) continue;
       await node.restart();
       this.#onRestarted(node);
     }
+  }
+
+  #crash(node: SimulatedNode, silent: boolean): void {
+    if (!this.plan.isDurable) this.#cast.noteLoss(node);
+    node.crash({ silent });
   }
 
   #endFaults(): void {
@@ -214,75 +318,52 @@ class NodeRun {
   async #heal(): Promise<void> {
     this.#endFaults();
     await this.#expect("all are online after the heal", HEAL_MS, () => this.#areAllOnline());
-    const before = this.#ledger.ok;
-    await this.#expect("operations go through after the heal", HEAL_MS, () => this.#ledger.ok >= before + 20);
+    await this.#expectReplaced();
+    const before = this.#records.ok;
+    await this.#expect("operations go through after the heal", HEAL_MS, () => this.#records.ok >= before + 20);
     this.#isFaulty = false;
   }
 
-  /** All clients stop, all members get to the same position, and hold the same. */
-  async #quiesce(): Promise<void> {
-    for (const client of this.#clients) client.stop();
-    await this.#expect("all clients end", HEAL_MS, () => this.#clients.every(({ isDone }) => isDone));
-    const groups = this.#simulation.nodes.map((node) => this.#groupOf(node));
-    // A last command, so that nothing that is still on its way can come after it and be missed.
-    const { position } = await (groups[0] as WorkloadGroup).execute({ count: "the end" });
-    this.#ledger.acknowledged.add("the end");
-    await this.#expect("all members catch up", HEAL_MS, () => groups.every((group) => group.position >= position));
-    await this.#simulation.sleep(3_000);
-    const states = await Promise.all(groups.map((group) => group.query("all", { consistency: "weak" })));
-    const texts = states.map(({ position: at, result }) => `${at} ${canonical(result)}`);
-    if (texts.some((text) => text !== texts[0])) throw new RunViolation("equal-states", texts.join("\n"));
-    this.#checkCounts(states.map(({ result }) => result.counts));
+  /** Whoever is lost does not vote for long, if there is somebody to follow. */
+  async #expectReplaced(): Promise<void> {
+    if (this.plan.style === "rivals") return;
+    await this.#expect("lost voters are replaced", HEAL_MS, () => this.#cast.areLostReplaced);
   }
 
-  #checkCounts(counts: readonly Readonly<Record<string, number>>[]): void {
-    const names = this.#simulation.nodes.map(({ name }) => name);
-    const members = new Map(counts.map((ofMember, i) => [names[i] as string, new Map(Object.entries(ofMember))]));
-    const { acknowledged, unknown } = this.#ledger;
-    const { lost, duplicated, phantom } = checkExactlyOnce({ acknowledged, unknown, members });
-    if (lost.length + duplicated.length + phantom.length === 0) return;
-    throw new RunViolation("exactly-once", `lost ${lost}; duplicated ${duplicated}; from nowhere ${phantom}`);
+  /** Everything that anybody waits for ends now at the latest. */
+  async #closeAll(): Promise<void> {
+    await Promise.all(this.#simulation.nodes.map((node) => node.network.close()));
+    await this.#simulation.sleep(100);
+    this.#waits.check();
   }
 
   #areAllOnline(): boolean {
-    return this.#simulation.nodes.every((node) => node.isUp && this.#groupOf(node).state === "online");
-  }
-
-  #groupOf(node: SimulatedNode): WorkloadGroup {
-    return node.group(WORKLOAD_GROUP) as unknown as WorkloadGroup;
+    return this.#simulation.nodes.every((node) => this.#cast.isOnline(node));
   }
 
   async #expect(what: string, withinMs: number, condition: () => boolean): Promise<void> {
     const untilUs = this.#simulation.world.nowUs + withinMs * 1000;
     while (!condition()) {
       if (this.#simulation.world.nowUs >= untilUs) {
-        throw new SimulationError("stalled", `${what}: not within ${withinMs} ms; ${this.#describe()}`);
+        throw new SimulationError("stalled", `${what}: not within ${withinMs} ms; ${this.#cast.describe()}`);
       }
       await this.#simulation.sleep(20);
     }
   }
 
   #isMissingSomething(): boolean {
-    return this.#ledger.ok < OPERATIONS_MIN || this.#missingKinds().length > 0;
+    return this.#records.ok < OPERATIONS_MIN || this.#missingKinds().length > 0;
   }
 
+  /** Rivals and their end are at the end of a run. */
   #missingKinds(): readonly FaultKind[] {
-    return FAULT_KINDS.filter((kind) => this.#simulation.faults.get(kind) === 0);
+    const due = this.plan.faults.filter((kind) => kind !== "rival" && kind !== "discard");
+    return due.filter((kind) => this.#simulation.faults.get(kind) === 0);
   }
 
   #missing(): string {
-    return `${this.#ledger.ok} operations, no effect of: ${this.#missingKinds().join(", ") || "-"}; ${this.#describe()}`;
-  }
-
-  /** Where each member is. */
-  #describe(): string {
-    return this.#simulation.nodes
-      .map((node) => {
-        if (!node.isUp) return `${node.name} down`;
-        const { state, position, isLeader, term } = this.#groupOf(node);
-        return `${node.name} ${state}${isLeader ? " leads" : ""} term ${term} position ${position}`;
-      })
-      .join(", ");
+    const kinds = this.#missingKinds().join(", ") || "-";
+    return `${this.#records.ok} operations, no effect of: ${kinds}; ${this.#cast.describe()}`;
   }
 
   #shuffle<T>(items: readonly T[]): T[] {
@@ -293,13 +374,4 @@ class NodeRun {
     }
     return shuffled;
   }
-}
-
-/** JSON with sorted keys. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === "object" && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
 }

@@ -1,11 +1,11 @@
 import { type Logger, MosaikError, type SeededRandom, silentLogger, VirtualWorld } from "../env/index.ts";
 import type { AnyMachine, Group, OpenOptions, RoleOptions } from "../groups/index.ts";
-import { Identity } from "../identity/index.ts";
+import { Identity, type PeerId, type UniqueId } from "../identity/index.ts";
 import { createNetwork, type Network } from "../network.ts";
 import type { NetworkOptions } from "../network-options.ts";
-import { FileDisk, type NodeDisk, SimDisk } from "../storage/index.ts";
+import { FileDisk, memoryStorageFactory, type NodeDisk, SimDisk } from "../storage/index.ts";
 import { MemoryNetwork } from "../transport/index.ts";
-import { FaultCounter } from "./fault-counter.ts";
+import { FaultCounter, type FaultKind } from "./fault-counter.ts";
 import { GroupInvariants, RunViolation } from "./group-invariants.ts";
 import type { RunReport } from "./report.ts";
 import { Trace } from "./trace.ts";
@@ -58,6 +58,7 @@ export class Simulation {
     this.wire = new MemoryNetwork({ conditions: this.weather });
     this.weather.onCleared = () => this.wire.wake();
     this.invariants = new GroupInvariants({
+      onChange: (kind) => this.faults.count(kind),
       onViolation: (violation) => this.world.fail(violation),
       nameOf: ({ peer, member }) => `${this.#names.get(peer) ?? peer}/${member.slice(-6)}`,
       onApply: ({ peer }, { index, term, digest }) => {
@@ -70,14 +71,28 @@ export class Simulation {
     return [...this.#nodes.values()];
   }
 
-  /** Starts another node, which knows all others' addresses. @param options - of its network, in all its lives */
-  async addNode(name: string, options: NetworkOptions = {}): Promise<SimulatedNode> {
+  /**
+   * Starts another node, which knows all others' addresses.
+   *
+   * @param options - of its network, in all its lives
+   * @param storage.isDurable - false: its groups are stored in memory, and its disk holds no more than its key
+   */
+  async addNode(
+    name: string,
+    options: NetworkOptions = {},
+    { isDurable = true }: { readonly isDurable?: boolean } = {},
+  ): Promise<SimulatedNode> {
     const known = this.#nodes.get(name);
     if (known !== undefined) return known;
-    const node = new SimulatedNode(this, name, `10.0.0.${this.#nodes.size + 1}:7000`, options);
+    const node = new SimulatedNode(this, name, this.addressOf(this.#nodes.size), { options, isDurable });
     this.#nodes.set(name, node);
     await node.start();
     return node;
+  }
+
+  /** Of the node that is, or will be, added after so many others. */
+  addressOf(place: number): string {
+    return `10.0.0.${place + 1}:7000`;
   }
 
   node(name: string): SimulatedNode {
@@ -100,14 +115,18 @@ export class Simulation {
   }
 
   /** What became of this run. */
-  report(verdict: Pick<RunReport, "verdict" | "invariant" | "reason">, operations: RunReport["operations"]): RunReport {
+  report(
+    verdict: Pick<RunReport, "verdict" | "invariant" | "reason">,
+    operations: RunReport["operations"],
+    wanted?: readonly FaultKind[],
+  ): RunReport {
     const { world, trace, faults } = this;
     return {
       ...verdict,
       traceHash: trace.digest(),
       events: world.events,
       virtualMs: Math.floor(world.nowUs / 1000),
-      faults: faults.toRecord(),
+      faults: faults.toRecord(wanted),
       operations,
       trace: trace.lines,
     };
@@ -144,8 +163,15 @@ export class Simulation {
   }
 }
 
+export interface RestartOptions {
+  readonly keepDisk?: boolean | undefined;
+  /** Without its disk: the same peer, whose stores are lost. */
+  readonly keepKey?: boolean | undefined;
+  /** Incarnations of groups whose stores the operator gives up. */
+  readonly discard?: ReadonlyMap<string, UniqueId> | undefined;
+}
+
 interface JoinedGroup {
-  readonly name: string;
   readonly options: RoleOptions & OpenOptions & { readonly machine: AnyMachine };
 }
 
@@ -155,19 +181,33 @@ export class SimulatedNode {
   readonly address: string;
   readonly #simulation: Simulation;
   readonly #options: NetworkOptions;
-  readonly #joined: JoinedGroup[] = [];
+  readonly #isDurable: boolean;
+  readonly #joined = new Map<string, JoinedGroup["options"]>();
   readonly #groups = new Map<string, Group<AnyMachine>>();
   #disk: NodeDisk;
   #disks = 1;
+  #identity: Identity;
   #network: Network | undefined;
 
   /** @internal Use `Simulation.addNode`. */
-  constructor(simulation: Simulation, name: string, address: string, options: NetworkOptions) {
+  constructor(
+    simulation: Simulation,
+    name: string,
+    address: string,
+    { options, isDurable }: { readonly options: NetworkOptions; readonly isDurable: boolean },
+  ) {
     this.#simulation = simulation;
     this.name = name;
     this.address = address;
     this.#options = options;
+    this.#isDurable = isDurable;
     this.#disk = this.#makeDisk();
+    this.#identity = Identity.fromSeed(this.#disk.identitySeed);
+  }
+
+  /** Of its present life, or of the next if it is down. */
+  get peerId(): PeerId {
+    return this.#identity.peerId;
   }
 
   get isUp(): boolean {
@@ -204,16 +244,27 @@ export class SimulatedNode {
   }
 
   join(name: string, options: JoinedGroup["options"]): Group<AnyMachine> {
-    this.#joined.push({ name, options });
+    this.#joined.set(name, options);
     const group = this.network.groups.join(name, options);
     this.#groups.set(name, group);
     return group;
   }
 
-  /** @internal */
-  async start(): Promise<void> {
+  /** It is, or will be after its next start, in this group. */
+  isJoined(name: string): boolean {
+    return this.#joined.has(name);
+  }
+
+  /** It left or closed this group, and is not in it any more. */
+  forget(name: string): void {
+    this.#joined.delete(name);
+    this.#groups.delete(name);
+  }
+
+  /** @internal @param discard - incarnations of groups whose stores are set aside at this start */
+  async start(discard: ReadonlyMap<string, UniqueId> = new Map()): Promise<void> {
     const { env, life } = this.#virtual;
-    const identity = Identity.fromSeed(this.#disk.identitySeed);
+    const identity = this.#identity;
     this.#simulation.introduce(this.name, identity.peerId);
     this.#note("starts");
     const others = this.#simulation.nodes.filter((node) => node !== this).map(({ address }) => address);
@@ -223,14 +274,14 @@ export class SimulatedNode {
       identity,
       transport: (init) =>
         this.#simulation.wire.transport({ env: init.env, identity: init.identity, address: init.listen }),
-      storage: this.#disk.storage(env),
+      storage: this.#isDurable ? this.#disk.storage(env) : memoryStorageFactory(env),
       logger: this.#logger(),
       probe: this.#simulation.invariants,
     });
     if (this.#virtual.life !== life) return;
     this.#network = network;
-    for (const { name, options: groupOptions } of this.#joined) {
-      this.#groups.set(name, network.groups.join(name, groupOptions));
+    for (const [name, groupOptions] of this.#joined) {
+      this.#groups.set(name, network.groups.join(name, { ...groupOptions, discard: discard.get(name) }));
     }
   }
 
@@ -249,14 +300,31 @@ export class SimulatedNode {
     this.#simulation.faults.count("torn-write", torn);
   }
 
-  /** Begins its next life. With another disk it is another peer. */
-  async restart({ keepDisk = true }: { readonly keepDisk?: boolean | undefined } = {}): Promise<void> {
+  /** The process closes its network in order, and is then over: `exit`. */
+  async close(): Promise<void> {
+    this.#note("closes");
+    await this.network.close();
+  }
+
+  /** The process is over. */
+  exit(): void {
+    this.#network = undefined;
+    this.#groups.clear();
+    this.#virtual.crash();
+    this.#simulation.wire.crash(this.address, { silent: false });
+    this.#disk.crash();
+  }
+
+  /** Begins its next life. With another disk it is another peer, unless it has its key from elsewhere (`keepKey`). */
+  async restart(options: RestartOptions = {}): Promise<void> {
+    const { keepDisk = true, keepKey = keepDisk, discard } = options;
     if (this.#network !== undefined) this.crash();
     if (!keepDisk) {
       this.#disks++;
       this.#disk = this.#makeDisk();
     }
-    await this.start();
+    if (!keepKey) this.#identity = Identity.fromSeed(this.#disk.identitySeed);
+    await this.start(discard);
   }
 
   pause(): void {
@@ -292,6 +360,7 @@ export class SimulatedNode {
       warn: note,
       error: (fields, message) => {
         const { cause } = fields as { readonly cause?: unknown };
+        if (message.startsWith("rival-incarnation") && this.#simulation.invariants.areRivalsAllowed) return;
         // A disk that was made to fail stops its member, and says so.
         if (this.#disk.hasFailed && MosaikError.is(cause, "storage-failed")) return;
         const what = cause instanceof Error ? (cause.stack ?? cause.message) : JSON.stringify(fields);

@@ -107,6 +107,11 @@ export class Weather implements Conditions {
     return least;
   }
 
+  /** Something holds bytes back somewhere. */
+  get isBlocking(): boolean {
+    return [...this.#disturbances].some(({ isBlocking }) => isBlocking === true);
+  }
+
   /** Would bytes from here to there be held now? Counts nothing. */
   holds(from: Address, to: Address): boolean {
     return [...this.#at(from, to)].some(({ isBlocking }) => isBlocking === true);

@@ -1,14 +1,16 @@
 import { MosaikError, type Receipt, type SeededRandom } from "../env/index.ts";
 import { defineMachine, type Group } from "../groups/index.ts";
 import { RunViolation } from "./group-invariants.ts";
-import type { History, OperationEnd } from "./history.ts";
+import type { OperationEnd } from "./history.ts";
+import type { Record } from "./records.ts";
 import type { SimulatedNode, Simulation } from "./simulation.ts";
+import type { Waits } from "./waits.ts";
 
 interface WorkloadState {
-  readonly registers: Record<string, unknown>;
-  readonly lists: Record<string, unknown[]>;
+  readonly registers: { [key: string]: unknown };
+  readonly lists: { [key: string]: unknown[] };
   /** How often each id was counted. */
-  readonly counts: Record<string, number>;
+  readonly counts: { [id: string]: number };
 }
 
 /** What the random runs replicate: registers, lists, and a counter of ids that are used once. */
@@ -49,40 +51,45 @@ const THINK_MS = { from: 10, to: 250 } as const;
 const KEYS_AT_ONCE = 3;
 const KEYS_LIVE_US = 8_000_000;
 
-/** What became of the counted ids, and how many operations ended how. */
-export class Ledger {
-  readonly acknowledged = new Set<string>();
-  readonly unknown = new Set<string>();
-  ok = 0;
-  notApplied = 0;
-  /** Ended as unknown; those that never ended are added by `countUnknown`. */
-  unknownOperations = 0;
+export interface ClientOptions {
+  readonly simulation: Simulation;
+  readonly node: SimulatedNode;
+  readonly id: number;
+  readonly waits: Waits;
+  /** Where it is noted what is asked of the incarnation that the node is in; undefined: nothing can be asked yet. */
+  readonly record: () => Record | undefined;
+  /** Those that can be asked what became of a command: members of that incarnation. */
+  readonly fellows: () => readonly SimulatedNode[];
 }
 
 /**
- * A client of one node, for one life of that node: it calls, waits, thinks, and calls again, on the node's own clock. If the node dies,
+ * A client of one node, for one life of its member: it calls, waits, thinks, and calls again, on the node's own clock. If the node dies,
  * so does the client, and what it had under way stays open.
  */
 export class Client {
   readonly #simulation: Simulation;
   readonly #node: SimulatedNode;
   readonly #id: number;
-  readonly #history: History;
-  readonly #ledger: Ledger;
+  readonly #waits: Waits;
+  readonly #record: () => Record | undefined;
+  readonly #fellows: () => readonly SimulatedNode[];
   readonly #random: SeededRandom;
   readonly #life: number;
+  readonly #group: WorkloadGroup;
   #sequence = 0;
   #isStopped = false;
   #isIdle = true;
 
-  constructor(simulation: Simulation, node: SimulatedNode, id: number, history: History, ledger: Ledger) {
-    this.#simulation = simulation;
-    this.#node = node;
-    this.#id = id;
-    this.#history = history;
-    this.#ledger = ledger;
-    this.#random = simulation.random.fork(`client/${id}`);
-    this.#life = node.machine.life;
+  constructor(options: ClientOptions) {
+    this.#simulation = options.simulation;
+    this.#node = options.node;
+    this.#id = options.id;
+    this.#waits = options.waits;
+    this.#record = options.record;
+    this.#fellows = options.fellows;
+    this.#random = options.simulation.random.fork(`client/${options.id}`);
+    this.#life = options.node.machine.life;
+    this.#group = options.node.group(WORKLOAD_GROUP) as unknown as WorkloadGroup;
   }
 
   start(): void {
@@ -102,9 +109,14 @@ export class Client {
   #think(): void {
     const { env } = this.#node.machine;
     env.after(this.#random.between(THINK_MS.from, THINK_MS.to), () => {
-      if (this.#isStopped || !this.#node.isUp) return;
+      if (this.#isStopped || this.#group.state === "closed") {
+        this.#isStopped = true;
+        return;
+      }
+      const record = this.#record();
+      if (record === undefined) return this.#think();
       this.#isIdle = false;
-      this.#operate().then(
+      this.#operate(record).then(
         () => {
           this.#isIdle = true;
           this.#think();
@@ -114,50 +126,59 @@ export class Client {
     });
   }
 
-  #operate(): Promise<void> {
-    const group = this.#node.group(WORKLOAD_GROUP) as unknown as WorkloadGroup;
+  #operate(record: Record): Promise<void> {
     const key =
       this.#random.below(KEYS_AT_ONCE) + KEYS_AT_ONCE * Math.floor(this.#simulation.world.nowUs / KEYS_LIVE_US);
     const dice = this.#random.below(100);
-    if (dice < 25) return this.#read(group, `r${key}`, "register");
-    if (dice < 40) return this.#read(group, `l${key}`, "list");
-    if (dice < 55) return this.#write(group, `r${key}`);
-    if (dice < 70) return this.#cas(group, `r${key}`);
-    if (dice < 85) return this.#append(group, `l${key}`);
-    return this.#count(group);
+    if (dice < 25) return this.#read(record, `r${key}`, "register");
+    if (dice < 40) return this.#read(record, `l${key}`, "list");
+    if (dice < 55) return this.#write(record, `r${key}`);
+    if (dice < 70) return this.#cas(record, `r${key}`);
+    if (dice < 85) return this.#append(record, `l${key}`);
+    return this.#count(record);
   }
 
-  #read(group: WorkloadGroup, key: string, query: "register" | "list"): Promise<void> {
-    const end = this.#history.begin(this.#id, "read", key);
+  #read(record: Record, key: string, query: "register" | "list"): Promise<void> {
+    const end = record.history.begin(this.#id, "read", key);
     const call = { [query]: key } as { register: string } | { list: string };
-    return this.#settle(group.query(call, { timeoutMs: TIMEOUT_MS }), end, ({ result }) => result, true);
+    return this.#settle(record, this.#group.query(call, { timeoutMs: TIMEOUT_MS }), end, ({ result }) => result, true);
   }
 
-  #write(group: WorkloadGroup, key: string): Promise<void> {
+  #write(record: Record, key: string): Promise<void> {
     const value = this.#unique();
-    const end = this.#history.begin(this.#id, "write", key, value);
-    return this.#settle(group.execute({ write: { key, value } }, { timeoutMs: TIMEOUT_MS }), end, () => null);
+    const end = record.history.begin(this.#id, "write", key, value);
+    return this.#settle(
+      record,
+      this.#group.execute({ write: { key, value } }, { timeoutMs: TIMEOUT_MS }),
+      end,
+      () => null,
+    );
   }
 
   /** Of what it just read, or of something that may be there. */
-  async #cas(group: WorkloadGroup, key: string): Promise<void> {
+  async #cas(record: Record, key: string): Promise<void> {
     const next = this.#unique();
-    const { result } = await group.query({ register: key }, { consistency: "weak" }).catch(ignoreRefusal);
+    const { result } = await this.#group.query({ register: key }, { consistency: "weak" }).catch(ignoreRefusal);
     const input = { expected: result as number | null, new: next };
-    const end = this.#history.begin(this.#id, "cas", key, input);
-    const call = group.execute({ cas: { key, ...input } }, { timeoutMs: TIMEOUT_MS });
-    return this.#settle(call, end, (done) => done.result);
+    const end = record.history.begin(this.#id, "cas", key, input);
+    const call = this.#group.execute({ cas: { key, ...input } }, { timeoutMs: TIMEOUT_MS });
+    return this.#settle(record, call, end, (done) => done.result);
   }
 
-  #append(group: WorkloadGroup, key: string): Promise<void> {
+  #append(record: Record, key: string): Promise<void> {
     const element = this.#unique();
-    const end = this.#history.begin(this.#id, "append", key, element);
-    return this.#settle(group.execute({ append: { key, element } }, { timeoutMs: TIMEOUT_MS }), end, () => null);
+    const end = record.history.begin(this.#id, "append", key, element);
+    return this.#settle(
+      record,
+      this.#group.execute({ append: { key, element } }, { timeoutMs: TIMEOUT_MS }),
+      end,
+      () => null,
+    );
   }
 
-  #count(group: WorkloadGroup): Promise<void> {
+  #count(record: Record): Promise<void> {
     const id = `${this.#id}-${this.#unique()}`;
-    const { acknowledged, unknown } = this.#ledger;
+    const { acknowledged, unknown } = record.ledger;
     unknown.add(id);
     const end: OperationEnd = {
       ok: () => {
@@ -167,41 +188,44 @@ export class Client {
       fail: () => unknown.delete(id),
       unknown: () => {},
     };
-    return this.#settle(group.execute({ count: id }, { timeoutMs: TIMEOUT_MS }), end, () => null);
+    return this.#settle(record, this.#group.execute({ count: id }, { timeoutMs: TIMEOUT_MS }), end, () => null);
   }
 
-  async #settle<T>(call: Promise<T>, end: OperationEnd, output: (value: T) => unknown, isRead = false): Promise<void> {
+  async #settle<T>(
+    { ledger }: Record,
+    call: Promise<T>,
+    end: OperationEnd,
+    output: (value: T) => unknown,
+    isRead = false,
+  ): Promise<void> {
     try {
-      end.ok(output(await call));
-      this.#ledger.ok++;
+      end.ok(output(await this.#waits.watch(this.#node, isRead ? "query" : "execute", call)));
+      ledger.ok++;
     } catch (error) {
       if (!MosaikError.is(error)) throw new RunViolation("no-bug", `an operation threw ${error}`, error);
       if (!isRead && MosaikError.is(error, "outcome-unknown") && this.#random.chance(1, 2)) {
         await this.#ask(error.details.receipt, end);
       } else if (!isRead && (error.outcome === "unknown" || error.outcome === "applied")) {
         end.unknown();
-        this.#ledger.unknownOperations++;
       } else {
         // `undefined`: no effect was possible. If that is a lie, the history tells.
         end.fail();
-        this.#ledger.notApplied++;
+        ledger.notApplied++;
       }
     }
   }
 
   /** On any member: what it says is believed, and the history and the counts show whether it was true. */
   async #ask(receipt: Receipt, end: OperationEnd): Promise<void> {
-    const nodes = this.#simulation.nodes.filter((node) => node.isUp);
-    const group = this.#random.pick(nodes).group(WORKLOAD_GROUP) as unknown as WorkloadGroup;
-    try {
-      const fate = await group.outcomeOf(receipt, { timeoutMs: TIMEOUT_MS });
-      if (fate === undefined) return end.fail();
-      // Elsewhere than on its node the result is not known, and only compare-and-set has one to tell.
-    } catch (error) {
-      if (!MosaikError.is(error)) throw error;
-    }
-    end.unknown();
-    this.#ledger.unknownOperations++;
+    const nodes = this.#fellows();
+    if (nodes.length === 0) return end.unknown();
+    const node = this.#random.pick(nodes);
+    const group = node.group(WORKLOAD_GROUP) as unknown as WorkloadGroup;
+    const asked = group.outcomeOf(receipt, { timeoutMs: TIMEOUT_MS });
+    const answer = await this.#waits.outcome(node, "outcomeOf", asked);
+    // Elsewhere than on its node the result is not known, and only compare-and-set has one to tell.
+    if (answer !== undefined && answer.value === undefined) end.fail();
+    else end.unknown();
   }
 
   #unique(): number {

@@ -266,12 +266,17 @@ export class RaftInvariants {
     });
   }
 
-  /** The configurations that may be in force somewhere: the last that is committed, and all that follow it in some log. */
-  configurations(): readonly (readonly MemberId[])[] {
+  /**
+   * The configurations that may be in force somewhere: the last that is committed, and all that follow it in some log.
+   *
+   * @param isGone - whose logs nobody will read any more
+   */
+  configurations(isGone: (node: string) => boolean = () => false): readonly (readonly MemberId[])[] {
     const committed = this.#committedConfiguration;
     const inForce = new Map<string, readonly MemberId[]>();
     if (committed?.voters !== undefined) inForce.set(`${committed.index}/${committed.term}`, committed.voters);
-    for (const { configurations } of this.#nodes.values()) {
+    for (const [node, { configurations }] of this.#nodes) {
+      if (isGone(node)) continue;
       for (const { index, term, voters } of configurations) {
         if (voters !== undefined && index > (committed?.index ?? 0)) inForce.set(`${index}/${term}`, voters);
       }
