@@ -118,7 +118,8 @@ function rivals(random: SeededRandom): NodePlan {
     tuning: {},
     leadershipOf: new Map(),
     observers: new Set(),
-    faults: [...some(random, WORLD_FAULTS), "rival", "discard"],
+    // Two voters can spare no store.
+    faults: [...some(random, WORLD_FAULTS).filter((kind) => kind !== "bit-flip"), "rival", "discard"],
   };
 }
 
