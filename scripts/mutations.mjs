@@ -15,6 +15,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { ROOT } from "./ensure-dependencies.mjs";
 
@@ -140,7 +141,7 @@ async function tryMutation(name, { base, seeds }) {
   const mutation = readMutation(name);
   const root = mkdtempSync(join(tmpdir(), "mosaik-mutation-"));
   try {
-    for (const part of ["src", "package.json", "tsconfig.json"])
+    for (const part of ["src", join("test", "stories"), "package.json", "tsconfig.json"])
       cpSync(join(ROOT, part), join(root, part), { recursive: true });
     symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"), "junction");
     applyMutation(mutation, root);
@@ -162,7 +163,10 @@ function firstRun(root, story, base, seeds, isWanted) {
   const main = join(root, "src", "sim", "main.ts");
   const half = story === undefined ? [] : ["--story", story];
   const flags = ["--json", "--seed", String(base), "--seeds", String(seeds), ...half];
-  const args = ["--import", import.meta.resolve("tsx"), main, ...flags];
+  // A story of test/stories is told by its file; core, nodes and gossip are there anyway.
+  const stories = pathToFileURL(join(root, "test", "stories", "all.ts")).href;
+  const imports = ["--import", import.meta.resolve("tsx"), ...(story === undefined ? [] : ["--import", stories])];
+  const args = [...imports, main, ...flags];
   const env = { ...process.env, TSX_TSCONFIG_PATH: join(root, "tsconfig.json") };
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
   return new Promise((resolve, reject) => {

@@ -60,7 +60,8 @@ export class Cast {
   incarnationOf(node: SimulatedNode): IncarnationId | undefined {
     const incarnation = this.presentOf(node)?.incarnation;
     if (incarnation === undefined) return undefined;
-    return this.#simulation.invariants.isEstablished(incarnation) ? incarnation : undefined;
+    // Whoever says that it is online is taken at its word.
+    return this.#simulation.invariants.isEstablished(incarnation) || this.isOnline(node) ? incarnation : undefined;
   }
 
   /** Those that may promise something, and have members. Sorted. */
