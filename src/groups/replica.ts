@@ -19,21 +19,9 @@ import {
   ENTRY_SESSION_END,
   ENTRY_VERSION,
 } from "./entries.ts";
-import type {
-  ApplyContext,
-  ApplyOutcome,
-  DecodedCommand,
-  MachineInstance,
-  MachineRuntime,
-  Rejection,
-} from "./machine/index.ts";
+import type { ApplyContext, CommandOutcome, DecodedCommand, MachineInstance, MachineRuntime } from "./machine/index.ts";
 import { type SessionIndex, SessionTable } from "./sessions.ts";
 import { LOG_FORMAT, type Support } from "./versions.ts";
-
-/** What one command came to. */
-export type CommandOutcome =
-  | { readonly type: "applied"; readonly result: unknown }
-  | { readonly type: "rejected"; readonly rejection: Rejection };
 
 /** What one entry did, told to whoever waits for it on this node. */
 export interface AppliedBatch {
@@ -249,7 +237,7 @@ export class Replica {
   }
 
   /** @param ordinal - of the first command in its entry. Undefined: the machine failed on the way */
-  #applyBatch(entry: Entry, ordinal: number, batch: CommandBatch): CommandOutcome[] | undefined {
+  #applyBatch(entry: Entry, ordinal: number, batch: CommandBatch): readonly CommandOutcome[] | undefined {
     const { applyBatch } = this.#machine;
     if (applyBatch === undefined || batch.count === 1) return this.#applyEach(entry, ordinal, batch);
     return this.#applyTogether(entry, ordinal, batch, applyBatch);
@@ -263,9 +251,7 @@ export class Replica {
       for (let i = 0; i < batch.count; i++) {
         const command = this.#runtime.readCommand(reader, reader.varint());
         name = command.name;
-        const outcome = outcomeOf(
-          this.#machine.apply(command, this.#contextOf(entry, ordinal + i, this.#position + 1)),
-        );
+        const outcome = this.#machine.apply(command, this.#contextOf(entry, ordinal + i, this.#position + 1));
         this.#position++;
         outcomes.push(outcome);
         this.#tell(command, outcome, this.#position);
@@ -282,11 +268,11 @@ export class Replica {
     ordinal: number,
     batch: CommandBatch,
     applyBatch: NonNullable<MachineInstance["applyBatch"]>,
-  ): CommandOutcome[] | undefined {
+  ): readonly CommandOutcome[] | undefined {
     try {
       const decoded = readCommands(batch, this.#runtime.readCommand);
       const contexts = decoded.map((_, i) => this.#contextOf(entry, ordinal + i, this.#position + 1 + i));
-      const outcomes = applyBatch(decoded, contexts).map(outcomeOf);
+      const outcomes = applyBatch(decoded, contexts);
       for (const [i, outcome] of outcomes.entries()) {
         this.#position++;
         this.#tell(decoded[i] as DecodedCommand, outcome, this.#position);
@@ -321,10 +307,6 @@ export class Replica {
     this.#failure = { position: this.#position + 1, command, cause };
     this.#events.onFailure(this.#failure);
   }
-}
-
-function outcomeOf(outcome: ApplyOutcome): CommandOutcome {
-  return outcome.ok ? { type: "applied", result: outcome.result } : { type: "rejected", rejection: outcome.rejection };
 }
 
 /**

@@ -40,11 +40,12 @@ export function checkSynchronous(option: string, value: unknown): void {
   if (kind !== "[object Function]") throw badOption(option, `must be synchronous, and is ${kind.slice(8, -1)}`);
 }
 
-/** What a command or query returned, unless it is a promise: replicas cannot wait for one. */
-export function notAsync(option: string, result: unknown): unknown {
+/** What a command or query returned, unless it is a promise: replicas cannot wait for one. @param name - of one of several, for the message */
+export function notAsync(option: string, result: unknown, name?: string): unknown {
   if (typeof result !== "object" || result === null || !("then" in result)) return result;
   if (typeof result.then !== "function") return result;
   // Its failure must not end the process as an unhandled rejection: the error below tells what is wrong.
   Promise.resolve(result).catch(() => {});
-  throw badOption(option, "returned a promise; commands and queries are synchronous");
+  const whole = name === undefined ? option : `${option}.${name}`;
+  throw badOption(whole, "returned a promise; commands and queries are synchronous");
 }

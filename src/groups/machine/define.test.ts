@@ -8,7 +8,7 @@ import { decodeCommand, encodeCommand } from "../testing.ts";
 import {
   type AnyMachine,
   type ApplyContext,
-  type ApplyOutcome,
+  type CommandOutcome,
   command,
   defineMachine,
   defineStateMachine,
@@ -65,7 +65,7 @@ const Stock = defineMachine("stock", {
 });
 
 /** As a group does it: encodes, decodes, applies. */
-function send(machine: AnyMachine, instance: MachineInstance, value: unknown): ApplyOutcome {
+function send(machine: AnyMachine, instance: MachineInstance, value: unknown): CommandOutcome {
   const runtime = runtimeOf(machine);
   return instance.apply(decodeCommand(runtime, encodeCommand(runtime, value)), context);
 }
@@ -90,13 +90,16 @@ describe("a machine's runtime", () => {
 
   test("applies commands with and without input, and answers queries", () => {
     const stock = runtimeOf(Stock).create();
-    deepEqual(send(Stock, stock, { put: { name: "pen", count: 2 } }), { ok: true, result: { name: "pen", count: 2 } });
-    deepEqual(send(Stock, stock, { take: "pen" }), { ok: true, result: 1 });
+    deepEqual(send(Stock, stock, { put: { name: "pen", count: 2 } }), {
+      type: "applied",
+      result: { name: "pen", count: 2 },
+    });
+    deepEqual(send(Stock, stock, { take: "pen" }), { type: "applied", result: 1 });
     equal(stock.query({ count: "pen" }), 1);
     equal(stock.query("size"), 1);
-    deepEqual(send(Stock, stock, "clear"), { ok: true, result: undefined });
+    deepEqual(send(Stock, stock, "clear"), { type: "applied", result: undefined });
     equal(stock.query("size"), 0);
-    deepEqual(send(Stock, stock, { draw: undefined }), { ok: true, result: 1.5 });
+    deepEqual(send(Stock, stock, { draw: undefined }), { type: "applied", result: 1.5 });
   });
 
   test("each instance has a state of its own", () => {
@@ -110,20 +113,20 @@ describe("a machine's runtime", () => {
     const stock = runtimeOf(Stock).create();
     const mine = { name: "pen", count: 2 };
     const outcome = send(Stock, stock, { put: mine });
-    ok(outcome.ok);
+    ok(outcome.type === "applied");
     deepEqual(outcome.result, mine);
     ok(outcome.result !== mine);
   });
 
   test("a field that is undefined does not count beside one that is not", () => {
     const stock = runtimeOf(Stock).create();
-    deepEqual(send(Stock, stock, { take: undefined, put: { name: "pen", count: 1 } }).ok, true);
+    deepEqual(send(Stock, stock, { take: undefined, put: { name: "pen", count: 1 } }).type, "applied");
   });
 
   test("a schema checks and changes the input before it is encoded", () => {
     const stock = runtimeOf(Stock).create();
-    deepEqual(send(Stock, stock, { order: { name: "ink", count: "7" } }), { ok: true, result: 1 });
-    deepEqual(send(Stock, stock, { order: { name: "cap" } }), { ok: true, result: 2 });
+    deepEqual(send(Stock, stock, { order: { name: "ink", count: "7" } }), { type: "applied", result: 1 });
+    deepEqual(send(Stock, stock, { order: { name: "cap" } }), { type: "applied", result: 2 });
     deepEqual([stock.query({ count: "ink" }), stock.query({ count: "cap" })], [7, 1]);
   });
 
@@ -214,7 +217,7 @@ describe("a machine's runtime", () => {
   test("a Rejection is an outcome, any other throw is not", () => {
     const stock = runtimeOf(Stock).create();
     const outcome = send(Stock, stock, { take: "pen" });
-    ok(!outcome.ok);
+    ok(outcome.type === "rejected");
     deepEqual([outcome.rejection.reason, outcome.rejection.data], ["none-left", { name: "pen" }]);
     throws(() => send(Stock, stock, "break"), RangeError);
   });
@@ -230,7 +233,7 @@ describe("a machine's runtime", () => {
       },
     });
     const outcome = send(machine, runtimeOf(machine).create(), "refuse");
-    ok(!outcome.ok);
+    ok(outcome.type === "rejected");
     equal(outcome.rejection.reason, "foreign");
     ok(!isRejection(new Error("plain")) && !isRejection(null));
   });
@@ -359,12 +362,12 @@ describe("the object form", () => {
   });
   test("applies, one by one and in batches", () => {
     const sum = runtimeOf(Sum).create();
-    deepEqual(send(Sum, sum, 5), { ok: true, result: 5 });
-    equal(send(Sum, sum, 13).ok, false);
+    deepEqual(send(Sum, sum, 5), { type: "applied", result: 5 });
+    equal(send(Sum, sum, 13).type, "rejected");
     const commands = [1, 13, 2].map((value) => ({ name: "apply", input: value, value }));
     const outcomes = sum.applyBatch?.(commands, [context, context, context]) ?? [];
     deepEqual(
-      outcomes.map((outcome) => (outcome.ok ? outcome.result : outcome.rejection.reason)),
+      outcomes.map((outcome) => (outcome.type === "applied" ? outcome.result : outcome.rejection.reason)),
       [6, "unlucky", 8],
     );
     equal(sum.query("sum"), 8);

@@ -15,7 +15,7 @@
 export { command, defineMachine, type MachineParts, noMachine } from "./define.ts";
 export { isRejection, Rejection } from "./rejection.ts";
 export {
-  type ApplyOutcome,
+  type CommandOutcome,
   type DecodedCommand,
   type MachineInstance,
   type MachineRuntime,

@@ -14,17 +14,18 @@ export interface DecodedCommand {
   readonly value: unknown;
 }
 
-export type ApplyOutcome =
-  | { readonly ok: true; readonly result: unknown }
-  | { readonly ok: false; readonly rejection: Rejection };
+/** What one command came to. */
+export type CommandOutcome =
+  | { readonly type: "applied"; readonly result: unknown }
+  | { readonly type: "rejected"; readonly rejection: Rejection };
 
 /** One replica's state. */
 export interface MachineInstance {
   /** @throws whatever the command throws, except a `Rejection`: the machine is then in no known state, and must not be used again */
-  apply(command: DecodedCommand, context: ApplyContext): ApplyOutcome;
+  apply(command: DecodedCommand, context: ApplyContext): CommandOutcome;
   /** As `apply` for each, in one call; undefined if the machine has no `applyBatch`. @throws as `apply` */
   readonly applyBatch:
-    | ((commands: readonly DecodedCommand[], contexts: readonly ApplyContext[]) => readonly ApplyOutcome[])
+    | ((commands: readonly DecodedCommand[], contexts: readonly ApplyContext[]) => readonly CommandOutcome[])
     | undefined;
   /** @throws what the query throws; `bad-option` for one that the machine does not have */
   query(query: unknown): unknown;
@@ -127,9 +128,9 @@ function instanceOf(machine: StateMachine<unknown, unknown, unknown, unknown>, n
   return {
     apply: (command, context) => {
       try {
-        return { ok: true, result: notAsync(`commands.${command.name}`, machine.apply(command.value, context)) };
+        return { type: "applied", result: notAsync("commands", machine.apply(command.value, context), command.name) };
       } catch (error) {
-        if (isRejection(error)) return { ok: false, rejection: error };
+        if (isRejection(error)) return { type: "rejected", rejection: error };
         throw error;
       }
     },
@@ -145,14 +146,16 @@ function applyBatch(
   name: string,
   commands: readonly DecodedCommand[],
   contexts: readonly ApplyContext[],
-): readonly ApplyOutcome[] {
+): readonly CommandOutcome[] {
   const values = commands.map((command) => command.value);
   const results = notAsync("applyBatch", machine.applyBatch?.(values, contexts));
   if (!Array.isArray(results) || results.length !== commands.length) {
     throw new TypeError(`applyBatch of \`${name}\` must return one result for each of ${commands.length} commands`);
   }
   return results.map((result: unknown) =>
-    isRejection(result) ? { ok: false, rejection: result } : { ok: true, result: notAsync("applyBatch", result) },
+    isRejection(result)
+      ? { type: "rejected", rejection: result }
+      : { type: "applied", result: notAsync("applyBatch", result) },
   );
 }
 
