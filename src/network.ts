@@ -1,5 +1,14 @@
 import { createDiscovery, type Discovery, type DiscoveryService } from "./discovery/index.ts";
-import { type Env, type Logger, MosaikError, mosaikError, realEnv, Scope, stderrLogger } from "./env/index.ts";
+import {
+  type Env,
+  type Logger,
+  MosaikError,
+  mosaikError,
+  orAborted,
+  realEnv,
+  Scope,
+  stderrLogger,
+} from "./env/index.ts";
 import {
   type Conditions,
   type GroupCode,
@@ -215,9 +224,9 @@ class Node implements Network {
   }
 
   /** Leadership left in order, departure announced, links flushed. */
-  close(): Promise<void> {
+  close({ signal }: Wait = {}): Promise<void> {
     this.#closing ??= this.#close(undefined);
-    return this.#closing;
+    return orAborted(this.#closing, signal);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,11 @@
-import { type GroupState, type MosaikError, mosaikError, type Receipt, type Subscription } from "../env/index.ts";
+import {
+  type GroupState,
+  type MosaikError,
+  mosaikError,
+  orAborted,
+  type Receipt,
+  type Subscription,
+} from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import { Calls } from "./calls.ts";
 import type {
@@ -160,7 +167,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     }
   }
 
-  close(): Promise<void> {
+  close({ signal }: Wait = {}): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = this.#release().then(() => this.#resolveClosed(undefined));
       // What waits on this handle ends, even if others keep the member.
@@ -168,7 +175,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
       for (const watch of [...this.#watches]) watch.end();
       this.#driver.conditions.notify();
     }
-    return this.#closing;
+    return orAborted(this.#closing, signal);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
-import { badOption, LIMITS, mosaikError } from "../env/index.ts";
+import { badOption, LIMITS, type MosaikError, mosaikError } from "../env/index.ts";
 import { hash, type PeerId, Secret, UniqueId } from "../identity/index.ts";
-import type { IncarnationId } from "../storage/index.ts";
+import { type IncarnationId, memoryStorageFactory, type StorageFactory } from "../storage/index.ts";
 import type { ProtocolHandler } from "../transport/index.ts";
 import { CLOSE, type Hello, type Link } from "../wire/index.ts";
 import { GROUP_PROTOCOL, type Verdict } from "./bonds.ts";
@@ -10,7 +10,7 @@ import type { Timing } from "./driver.ts";
 import { decodeHello } from "./frames.ts";
 import { GroupHandle } from "./group.ts";
 import { inspectMember } from "./inspect.ts";
-import { type AnyMachine, type MachineRuntime, type NoMachine, noMachine, runtimeOf } from "./machine/index.ts";
+import { type AnyMachine, checkFields, type NoMachine, noMachine, runtimeOf } from "./machine/index.ts";
 import { Member, type MemberOptions } from "./member.ts";
 import type { Group, GroupStatus, Groups, OneOrMore, OpenOptions, Options, RoleOptions } from "./types.ts";
 import { LOG_FORMAT } from "./versions.ts";
@@ -24,6 +24,17 @@ export interface GroupCode {
   readonly logFormat: number;
 }
 const THIS_CODE: GroupCode = { versionMin: 1, versionMax: 1, features: 0, logFormat: LOG_FORMAT };
+const JOIN_OPTIONS = [
+  "machine",
+  "expect",
+  "leadership",
+  "timeoutMs",
+  "secret",
+  "maxVoters",
+  "storage",
+  "discard",
+  "tuning",
+];
 const DEFAULT_TIMEOUT_MS = 10_000;
 const RELUCTANT_FACTOR = 3;
 
@@ -70,11 +81,12 @@ export class GroupRegistry implements Groups {
     options: RoleOptions & OpenOptions & Options<{ machine: M }>,
   ): Group<M> {
     if (this.#isClosed) throw mosaikError("closed", "the network is closed");
+    checkFields(options, "options", JOIN_OPTIONS);
     const memberOptions = this.#memberOptions(name, options);
     const timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     const known = this.#joined.get(memberOptions.groupId);
     if (known !== undefined && known.closing === undefined) {
-      assertSame(name, known.options.runtime, memberOptions.runtime);
+      assertSame(name, known.options, memberOptions);
       return this.#handle<M>(known, timeoutMs);
     }
     if (this.#joined.size >= LIMITS.groupsPerNetworkMax) {
@@ -159,8 +171,17 @@ export class GroupRegistry implements Groups {
       secrets: secretsOf(options.secret),
       timing: timingOf(options),
       expect: isObserver ? undefined : expectOf(options),
+      maxVoters: maxVotersOf(options.maxVoters),
+      storage: this.#storageOf(options.storage),
       discard: discardOf(options.discard),
     };
+  }
+
+  #storageOf(storage: unknown): StorageFactory {
+    const { env, storage: usual } = this.#context;
+    if (storage === undefined || (storage === "file" && usual.isDurable)) return usual;
+    if (storage === "memory") return usual.isDurable ? memoryStorageFactory(env) : usual;
+    throw badOption("storage", "must be `memory`, or `file` on a network with a `dataDir`");
   }
 
   #protocol(): ProtocolHandler {
@@ -183,16 +204,15 @@ export class GroupRegistry implements Groups {
   }
 }
 
-function assertSame(name: string, known: MachineRuntime, other: MachineRuntime): void {
-  const isSame = known.name === other.name && known.version === other.version && known.codecName === other.codecName;
-  if (isSame && isDeepStrictEqual(known.commandNames, other.commandNames)) return;
-  throw mosaikError(
-    "definition-conflict",
-    `group \`${name}\` is open here with machine \`${known.name}\` version ${known.version}`,
-    {
-      details: { name },
-    },
-  );
+function assertSame(name: string, known: MemberOptions, other: MemberOptions): void {
+  const conflict = (open: string): MosaikError =>
+    mosaikError("definition-conflict", `group \`${name}\` is open here with ${open}`, { details: { name } });
+  const [a, b] = [known.runtime, other.runtime];
+  const isSame = a.name === b.name && a.version === b.version && a.codecName === b.codecName;
+  if (!isSame || !isDeepStrictEqual(a.commandNames, b.commandNames))
+    throw conflict(`machine \`${a.name}\` version ${a.version}`);
+  if (known.storage.isDurable !== other.storage.isDurable)
+    throw conflict(`storage \`${known.storage.isDurable ? "file" : "memory"}\``);
 }
 
 function expectOf(options: RoleOptions): number {
@@ -232,6 +252,13 @@ function timingOf(options: RoleOptions & OpenOptions): Timing {
     removeDeadAfterMs,
     sessionTtlMs,
   };
+}
+
+function maxVotersOf(maxVoters: unknown): number {
+  if (maxVoters === undefined) return LIMITS.votersMax;
+  if (Number.isInteger(maxVoters) && (maxVoters as number) >= 1 && (maxVoters as number) <= LIMITS.votersMax)
+    return maxVoters as number;
+  throw badOption("maxVoters", `must be a whole number from 1 to ${LIMITS.votersMax}`);
 }
 
 function discardOf(discard: unknown): IncarnationId | undefined {

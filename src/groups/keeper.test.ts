@@ -31,6 +31,7 @@ function view(change: Partial<KeeperView>): KeeperView {
     commit: 100,
     isLeaving: false,
     isFit: () => true,
+    votersMax: 5,
     ...change,
   };
 }

@@ -32,6 +32,7 @@ export interface KeeperView {
   readonly commit: Index;
   /** The leader itself wants to go. */
   readonly isLeaving: boolean;
+  readonly votersMax: number;
   /** Its machine can apply all that the group agreed on. */
   isFit(peer: PeerId): boolean;
 }
@@ -74,7 +75,7 @@ export class Keeper {
       leaving: this.#leavingOf(view),
       // A spare answers no appends yet; that its bond is up has to do.
       heard: new Set([view.self, ...heard, ...readers]),
-      votersMax: LIMITS.votersMax,
+      votersMax: view.votersMax,
     });
   }
 

@@ -32,6 +32,8 @@ export interface LifeContext {
   readonly networkId: UniqueId;
   readonly runtime: MachineRuntime;
   readonly timing: Timing;
+  /** Voters at most, as this member's user wants; the leader's is in force. */
+  readonly maxVoters: number;
   readonly logger: Logger;
   readonly probe: GroupProbe | undefined;
   readonly bonds: Bonds;

@@ -28,7 +28,7 @@ const TICKS_PER_SECOND = 1_000 / TICK_MS;
 
 export type MemberOptions = Pick<
   LifeContext,
-  "env" | "selfId" | "groupId" | "networkId" | "runtime" | "timing" | "logger" | "probe"
+  "env" | "selfId" | "groupId" | "networkId" | "runtime" | "timing" | "maxVoters" | "logger" | "probe"
 > &
   Pick<BondsOptions, "endpoint" | "directory" | "secrets"> & {
     readonly name: string;

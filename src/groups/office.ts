@@ -84,6 +84,7 @@ export class Office {
       incarnation: this.#o.incarnation,
       commit,
       isLeaving: this.#o.context.isLeaving(),
+      votersMax: this.#o.context.maxVoters,
       isFit: (peer) => this.#o.context.compatibility.isFit(this.#o.context.bonds.get(peer)),
     });
     if (isSettled) this.#release(raft.voters);

@@ -10,13 +10,22 @@ import {
   ENTRY_OPEN,
   ENTRY_SESSION,
   ENTRY_SESSION_END,
+  ENTRY_VERSION,
   encodeGenesis,
   encodeOpen,
   encodeRun,
   encodeSession,
   encodeSessionEnd,
+  encodeVersion,
 } from "./entries.ts";
-import { type AnyMachine, type ApplyContext, defineMachine, Rejection, runtimeOf } from "./machine/index.ts";
+import {
+  type AnyMachine,
+  type ApplyContext,
+  defineMachine,
+  defineStateMachine,
+  Rejection,
+  runtimeOf,
+} from "./machine/index.ts";
 import { type AppliedBatch, type MachineFailure, Replica } from "./replica.ts";
 import { memberId } from "./status.ts";
 import { batchOf, encodeCommand } from "./testing.ts";
@@ -262,6 +271,55 @@ describe("a replica", () => {
       bench.seen().map(({ timeMs }) => timeMs),
       [5_000, 5_000, 6_000],
     );
+  });
+
+  it("a command's context is the same whether it is applied alone or with its batch", () => {
+    type Seen = Omit<ApplyContext, "random"> & { readonly drawn: readonly number[] };
+    const note = ({ random, ...context }: ApplyContext): Seen => ({ ...context, drawn: [random(), random()] });
+    const define = (isBatched: boolean) =>
+      defineStateMachine("noted", {
+        create: () => {
+          const seen: Seen[] = [];
+          const apply = (by: number, context: ApplyContext): number => {
+            if (by < 0) throw new Rejection("negative");
+            return seen.push(note(context));
+          };
+          const applyBatch = (values: readonly number[], contexts: readonly ApplyContext[]) =>
+            values.map((by, i) => (by < 0 ? new Rejection("negative") : seen.push(note(contexts[i] as ApplyContext))));
+          return { apply, query: () => seen, ...(isBatched ? { applyBatch } : {}) };
+        },
+      });
+    const machine = runtimeOf(define(false));
+    const batch = (values: readonly number[]) => values.map((value) => machine.encodeCommand(value));
+    const run = (index: number, number: number, ...batches: readonly (readonly number[])[]): Entry => ({
+      index,
+      term: 3,
+      kind: ENTRY_COMMANDS,
+      data: encodeRun({ session: 3, number, timeMs: 5_000 + index, batches: batches.map(batch) }),
+    });
+    const version: Entry = {
+      index: 4,
+      term: 2,
+      kind: ENTRY_VERSION,
+      data: encodeVersion({ format: 1, version: 1, commands: [] }),
+    };
+    const log = [genesis, open(2), session(3), version, run(5, 1, [1], [1, -1, 1], [1]), run(6, 4, [1, 1])];
+    const seen = [false, true].map(
+      (isBatched) => new Bench(define(isBatched)).apply(...log).replica.query("seen") as Seen[],
+    );
+    deepEqual(seen[0], seen[1]);
+    deepEqual(
+      seen[0]?.map(({ position, index, version: at }) => [position, index, at]),
+      [
+        [1, 5, 1],
+        [2, 5, 1],
+        [4, 5, 1],
+        [5, 5, 1],
+        [6, 6, 1],
+        [7, 6, 1],
+      ],
+    );
+    equal(new Set(seen[0]?.flatMap(({ drawn }) => drawn)).size, 12);
   });
 
   it("random numbers are the same on all replicas, and others for each command", () => {

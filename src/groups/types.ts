@@ -55,6 +55,9 @@ export type OpenOptions = Options<{
   secret: OneOrMore<string>;
   /** The operator's answer to rivals: an incarnation whose local store is set aside at the start. */
   discard: UniqueId;
+  /** Voters at most: the leader makes the largest odd number of the members in sight. 1 to 5, default 5. */
+  maxVoters: number;
+  /** Default `file` with a `dataDir`, else `memory`. */ storage: "file" | "memory";
   tuning: GroupTuning;
 }>;
 /** `expect`: how many members found the group; unused once it exists. No default, since a wrong guess makes two groups of one. */
@@ -106,7 +109,7 @@ export interface Group<M extends AnyMachine = NoMachine> extends Handle, GroupSt
     commands: X,
     options?: Deadline,
   ): Promise<Positioned<CommandResults<M, X>>>;
-  /** As `execute`, without its result: a `Rejection` is no error here, since the command took its position. */
+  /** Resolves when committed, with its position, which this member knows as it applies it. Without a result: a `Rejection` is no error here, since the command took its position. */
   feed(command: CommandOf<M>, options?: Deadline): Promise<Positioned<void>>;
   feedMany(commands: readonly CommandOf<M>[], options?: Deadline): Promise<Positioned<void>>;
   /** @throws `group-offline` no answer until the deadline */
