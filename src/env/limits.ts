@@ -121,6 +121,8 @@ export const LIMITS = {
   /** What a leader has taken and not yet appended; it appends once a turn. */
   leaderRequestsMax: 16_384,
   leaderRequestBytesMax: 64 * MiB,
+  /** What a leader has appended and not yet committed; more waits. */
+  leaderUncommittedBytesMax: 16 * MiB,
   /** Bonds of one member. */
   bondsMax: 1_024,
   /** Strong reads of one member that wait for a leader. */
@@ -148,6 +150,11 @@ assert(
   LIMITS.appendBytesMax + LIMITS.entryDataBytesMax + 64 * KiB < LIMITS.groupFrameBytesMax,
   "an append may overshoot by one entry",
 );
+assert(
+  LIMITS.inflightBytesMax <= LIMITS.leaderUncommittedBytesMax,
+  "what a follower may have in flight may also be appended",
+);
+assert(LIMITS.windowBytesMax * 2 <= LIMITS.leaderRequestBytesMax, "one member alone does not fill a leader's room");
 assert(LIMITS.appendBytesMax <= LIMITS.inflightBytesMax, "the window holds at least one append");
 assert(LIMITS.entryBytesMax * 8 <= LIMITS.discoveryFrameBytesMax, "a frame holds several entries");
 assert(LIMITS.attributesBytesMax < LIMITS.entryBytesMax, "an entry holds its attributes");

@@ -281,6 +281,54 @@ describe("a leader ends sessions", () => {
   });
 });
 
+describe("an overloaded leader", () => {
+  const big = (number: number): NumberedBatch => ({ number, ...batchOf([new Uint8Array(LIMITS.commandBytesMax)]) });
+  const several = Array.from({ length: 5 }, (_, i) => `flood ${i}`);
+
+  it("is fair: who has little is taken, and appended in turn, however much others send", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const flooders = several.map((name) => bench.session(leader, name));
+    const small = bench.session(leader, "small");
+    for (const session of flooders) {
+      let number = 1;
+      while (leader.takeBatches(session, OWNER, [big(number)]) === undefined) number++;
+      equal(number <= LIMITS.leaderRequestBytesMax / LIMITS.commandBytesMax, true, "bounded");
+    }
+    equal(leader.takeBatches(small, OWNER, batches(1, 2, 3)), undefined, "there is room for it");
+    const entries = bench.take(leader);
+    const owners = entries.map(({ data }) => decodeRun(data).session);
+    deepEqual(owners.slice(0, 6), [...flooders, small], "each in turn");
+  });
+
+  it("appends no more than followers may lag behind, and goes on as they catch up", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const session = bench.session(leader, "flood");
+    const count = 2 * (LIMITS.leaderUncommittedBytesMax / LIMITS.commandBytesMax);
+    for (let number = 1; number <= count; number++) leader.takeBatches(session, OWNER, [big(number)]);
+    leader.closeSession(key("flood"), OWNER);
+    const bytesOf = (entries: readonly Entry[]) => entries.reduce((bytes, { data }) => bytes + data.length, 0);
+    const first = bench.take(leader);
+    equal(bytesOf(first) < LIMITS.leaderUncommittedBytesMax + 2 * LIMITS.commandBytesMax, true);
+    deepEqual([leader.wantsToAppend, bench.take(leader)], [false, []], "nothing until something is committed");
+    leader.onCommit(bench.log.length);
+    equal(leader.wantsToAppend, true);
+    let rest = bench.take(leader);
+    while (leader.wantsToAppend || rest.at(-1)?.kind !== ENTRY_SESSION_END) {
+      leader.onCommit(bench.log.length);
+      rest = [...rest, ...bench.take(leader)];
+    }
+    deepEqual(
+      bench.numbers(session),
+      Array.from({ length: count }, (_, i) => i + 1),
+    );
+    equal(bench.log.at(-1)?.kind, ENTRY_SESSION_END, "its end comes last");
+  });
+});
+
 describe("a leader appends batches", () => {
   it("in order, once, and asks for what is missing", () => {
     const bench = new Bench();
@@ -337,8 +385,8 @@ describe("a leader appends batches", () => {
       bench.take(leader).map(({ data }) => [decodeRun(data).number, decodeRun(data).batches.length]),
       [
         [4, 2],
-        [6, 1],
         [2, LIMITS.runBatchesMax],
+        [6, 1],
         [LIMITS.runBatchesMax + 2, 1],
       ],
     );
@@ -383,7 +431,11 @@ describe("a leader appends batches", () => {
     bench.serve(leader);
     const session = bench.session(leader, "ada");
     const many = Array.from({ length: LIMITS.leaderRequestsMax + 5 }, (_, i) => batch(i + 1));
-    equal(leader.takeBatches(session, OWNER, many), LIMITS.leaderRequestsMax + 1);
+    // The other half of the room is for those who hold little.
+    const most = LIMITS.leaderRequestsMax / 2;
+    equal(leader.takeBatches(session, OWNER, many), most + 1);
+    bench.take(leader);
+    equal(leader.takeBatches(session, OWNER, many), 2 * most + 1);
     bench.take(leader);
     equal(leader.takeBatches(session, OWNER, many), undefined);
   });

@@ -3,7 +3,7 @@ import type { PeerId } from "../identity/index.ts";
 import type { Entry, Index, MemberId, Term } from "../raft/index.ts";
 import { DecodeError } from "../wire/index.ts";
 import { AppendedSessions } from "./appended-sessions.ts";
-import { bytesOf, type CommandBatch, type NumberedBatch, readCommands } from "./batches.ts";
+import { type NumberedBatch, readCommands } from "./batches.ts";
 import type { Draft } from "./driver.ts";
 import {
   decodeGenesis,
@@ -25,6 +25,7 @@ import {
 } from "./entries.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { Replica } from "./replica.ts";
+import { RequestQueue } from "./request-queue.ts";
 import type { SessionIndex } from "./sessions.ts";
 import type { Support } from "./versions.ts";
 
@@ -47,10 +48,11 @@ export class LeaderTerm {
   readonly #openings = new Map<string, PeerId>();
   /** Sessions to end. */
   readonly #endings = new Set<SessionIndex>();
-  /** What waits for the next step, by session; the numbers of each in a row. */
-  #queued = new Map<Index, NumberedBatch[]>();
-  #count = 0;
-  #bytes = 0;
+  /** What waits for the next step. */
+  readonly #queue = new RequestQueue();
+  /** Runs that we appended and that are not committed yet. */
+  readonly #uncommitted: { readonly index: Index; readonly bytes: number }[] = [];
+  #uncommittedBytes = 0;
   #openAt: Index | undefined;
   /** The second *open* entry: nothing is promised before it is committed. It tells later leaders what a voter that is gone cannot. */
   #establishedAt: Index | undefined;
@@ -89,7 +91,9 @@ export class LeaderTerm {
     if (this.#change !== undefined || this.#nextAgreed !== undefined) return true;
     if (this.#wantsOpen && this.#openAt === undefined) return true;
     if (this.#wantsEstablished && this.#establishedAt === undefined) return true;
-    return this.#isServing && (this.#count > 0 || this.#endings.size > 0);
+    if (!this.#isServing) return false;
+    if (this.#openings.size > 0 || (this.#queue.count > 0 && this.#room > 0)) return true;
+    return this.#endings.size > 0 && [...this.#endings].some((session) => !this.#queue.has(session));
   }
   get isOpening(): boolean {
     return this.#openAt !== undefined;
@@ -101,14 +105,13 @@ export class LeaderTerm {
    * @param oldest - the session that must end first, if there is no room for another; undefined: none can
    */
   openSession(key: string, owner: PeerId, oldest: OldestSession = () => undefined): void {
-    if (!this.#isServing || this.#isFull || this.#openings.has(key)) return;
+    if (!this.#isServing || this.#openings.has(key)) return;
     if (this.#sessions.size + this.#openings.size - this.#endings.size >= LIMITS.sessionsMax) {
       const session = oldest((ended) => this.#endings.has(ended) || this.#sessions.lastOf(ended) === undefined);
       if (session === undefined) return;
       this.#endings.add(session);
     }
     this.#openings.set(key, owner);
-    this.#count++;
   }
 
   /** Is there a session of this key, now or with the next step? */
@@ -142,21 +145,24 @@ export class LeaderTerm {
     const last = this.#sessions.lastOf(session);
     if (last === undefined || this.#endings.has(session)) return 0;
     if (this.#sessions.ownerOf(session) !== owner) throw new DecodeError("commands in a session of somebody else");
-    let queue = this.#queued.get(session);
-    let expected = (queue?.at(-1)?.number ?? last) + 1;
+    let expected = (this.#queue.lastOf(session) ?? last) + 1;
     for (const batch of batches) {
       if (batch.number < expected) continue;
-      if (batch.number > expected || this.#isFull) return expected;
-      if (queue === undefined) {
-        queue = [];
-        this.#queued.set(session, queue);
-      }
-      queue.push(batch);
-      this.#count++;
-      this.#bytes += bytesOf(batch);
+      if (batch.number > expected || !this.#queue.push(session, batch)) return expected;
       expected++;
     }
     return undefined;
+  }
+
+  /** So much of the log is committed: there is room for more. */
+  onCommit(commit: Index): void {
+    let count = 0;
+    for (const { index, bytes } of this.#uncommitted) {
+      if (index > commit) break;
+      this.#uncommittedBytes -= bytes;
+      count++;
+    }
+    if (count > 0) this.#uncommitted.splice(0, count);
   }
 
   /** Are all voters, and how many, known to hold the log up to `index`? From Raft's progress, the leader included. */
@@ -213,32 +219,30 @@ export class LeaderTerm {
       this.#nextAgreed = undefined;
     }
     if (!this.#isServing) return drafts;
-    if (this.#count > 0) {
-      for (const [session, batches] of this.#queued) this.#draftRuns(session, batches, drafts);
-      this.#queued = new Map();
-      this.#count = 0;
-      this.#bytes = 0;
-    }
+    if (this.#queue.count > 0) this.#draftRuns(firstIndex, drafts);
     // After the last commands of those that end, and before the first of those that take their places.
     this.#draftEndings(drafts);
     this.#draftOpenings(firstIndex, drafts);
     return drafts;
   }
 
-  get #isFull(): boolean {
-    return this.#count >= LIMITS.leaderRequestsMax || this.#bytes >= LIMITS.leaderRequestBytesMax;
+  /** Bytes that may be appended before more is committed: what followers cannot take in must not grow the log without end. */
+  get #room(): number {
+    return LIMITS.leaderUncommittedBytesMax - this.#uncommittedBytes;
   }
 
   #draftEndings(drafts: Draft[]): void {
     if (this.#endings.size === 0) return;
-    const sessions = [...this.#endings].filter((session) => this.#sessions.lastOf(session) !== undefined);
+    // Those of which something waits end after it.
+    const due = [...this.#endings].filter((session) => !this.#queue.has(session));
+    for (const session of due) this.#endings.delete(session);
+    const sessions = due.filter((session) => this.#sessions.lastOf(session) !== undefined);
     sessions.sort((a, b) => a - b);
     for (let at = 0; at < sessions.length; at += LIMITS.sessionEndsMax) {
       const some = sessions.slice(at, at + LIMITS.sessionEndsMax);
       drafts.push({ kind: ENTRY_SESSION_END, data: encodeSessionEnd(some) });
     }
     for (const session of sessions) this.#sessions.end(session);
-    this.#endings.clear();
   }
 
   #draftOpenings(firstIndex: Index, drafts: Draft[]): void {
@@ -250,26 +254,18 @@ export class LeaderTerm {
     this.#openings.clear();
   }
 
-  /** As few entries as hold them. */
-  #draftRuns(session: Index, queue: readonly NumberedBatch[], drafts: Draft[]): void {
-    let number = (this.#sessions.lastOf(session) ?? Number.NaN) + 1;
-    if (queue[0]?.number !== number) return;
+  /** An entry for each run, as far as there is room. */
+  #draftRuns(firstIndex: Index, drafts: Draft[]): void {
     const { timeMs } = this;
-    let batches: CommandBatch[] = [];
-    let bytes = 0;
-    const finish = (): void => {
-      drafts.push({ kind: ENTRY_COMMANDS, data: encodeRun({ session, number, timeMs, batches }) });
-      number += batches.length;
-      batches = [];
-      bytes = 0;
-    };
-    for (const batch of queue) {
-      batches.push(batch);
-      bytes += bytesOf(batch);
-      if (bytes >= LIMITS.runBytesMax || batches.length >= LIMITS.runBatchesMax) finish();
+    for (const { session, batches } of this.#queue.take(this.#room)) {
+      const number = (this.#sessions.lastOf(session) ?? Number.NaN) + 1;
+      if (batches[0]?.number !== number) continue;
+      const data = encodeRun({ session, number, timeMs, batches });
+      this.#uncommitted.push({ index: firstIndex + drafts.length, bytes: data.length });
+      this.#uncommittedBytes += data.length;
+      drafts.push({ kind: ENTRY_COMMANDS, data });
+      this.#sessions.advance(session, number + batches.length - 1);
     }
-    if (batches.length > 0) finish();
-    this.#sessions.advance(session, number - 1);
   }
 }
 

@@ -63,6 +63,7 @@ export class Office {
     if (!driver.isLeader) return;
     this.#term ??= this.#begin();
     if (!this.#term.isServing) this.#updateServing(this.#term);
+    this.#term.onCommit(raft.commit);
     if (this.#term.agreed === undefined) this.#agree(this.#term);
     // While it hands over nothing is appended, and a step that changes nothing must not ask for the next.
     if (this.#term.wantsToAppend && !raft.isHandingOver) driver.wake();

@@ -290,7 +290,7 @@ describe("a replica", () => {
         },
       });
     const machine = runtimeOf(define(false));
-    const batch = (values: readonly number[]) => values.map((value) => machine.encodeCommand(value));
+    const batch = (values: readonly number[]) => batchOf(values.map((value) => encodeCommand(machine, value)));
     const run = (index: number, number: number, ...batches: readonly (readonly number[])[]): Entry => ({
       index,
       term: 3,
