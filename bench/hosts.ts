@@ -10,6 +10,8 @@ export interface HostOptions {
   readonly dist: string;
   /** Where V8's CPU profiles go; undefined: none are made. */
   readonly profileFolder: string | undefined;
+  /** How long a call may take. Default: a minute. */
+  readonly callTimeoutMs?: number;
 }
 
 interface Waiting {
@@ -20,10 +22,12 @@ interface Waiting {
 /** A plain Node process, in which parts (objects of `nodes/`) live. Driven by messages; no part of it runs here. */
 export class Host {
   readonly process: ChildProcess;
+  readonly #callTimeoutMs: number;
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
 
-  constructor({ dist, profileFolder }: HostOptions) {
+  constructor({ dist, profileFolder, callTimeoutMs = CALL_TIMEOUT_MS }: HostOptions) {
+    this.#callTimeoutMs = callTimeoutMs;
     const profile = profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`];
     this.process = fork(HOST, [], { execArgv: profile, env: { ...process.env, MOSAIK_DIST: dist } });
     this.process.on("message", (reply: { id: number; result?: unknown; error?: string }) => {
@@ -64,8 +68,10 @@ export class Host {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(new Error(`no answer to ${type} ${JSON.stringify(args).slice(0, 100)} within ${CALL_TIMEOUT_MS} ms`));
-      }, CALL_TIMEOUT_MS);
+        reject(
+          new Error(`no answer to ${type} ${JSON.stringify(args).slice(0, 100)} within ${this.#callTimeoutMs} ms`),
+        );
+      }, this.#callTimeoutMs);
       const settling =
         <T>(settle: (value: T) => void) =>
         (value: T): void => {
