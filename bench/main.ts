@@ -17,6 +17,7 @@ import { type Layout, MissingPeer, type Plan, type Row, table, WrongResult } fro
 import { Hosts } from "./hosts.ts";
 import { ETCD, RAW_TLS } from "./peers.ts";
 import { reads } from "./reads.ts";
+import { snapshot } from "./snapshot.ts";
 import { transport } from "./transport.ts";
 
 interface Bench {
@@ -30,6 +31,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ["group-durable", { run: groupDurable, peers: [ETCD, RAW_TLS] }],
   ["reads", { run: reads, peers: [ETCD, RAW_TLS] }],
   ["catch-up", { run: catchUp, peers: [RAW_TLS] }],
+  ["snapshot", { run: snapshot, peers: [RAW_TLS] }],
   ["formation", { run: formation, peers: [RAW_TLS] }],
   ["failover", { run: failover, peers: [RAW_TLS] }],
 ]);

@@ -29,13 +29,16 @@ const tableOf = (isSnapshotted) =>
 
 export class StoreMember {
   #options;
+  #joining;
   #machine;
   #network;
   #group;
   #acknowledged = 0;
   #value = Buffer.alloc(256, 1);
 
-  constructor({ secret, dataDir, isSnapshotted = true }) {
+  constructor({ secret, dataDir, tuning, isSnapshotted = true }) {
+    // What is asked of one member at once is much: a bench's batches are large.
+    this.#joining = { timeoutMs: 60_000, ...(tuning === undefined ? {} : { tuning }) };
     this.#options = { secret, listen: "127.0.0.1:0", logger: false, ...(dataDir === undefined ? {} : { dataDir }) };
     this.#machine = tableOf(isSnapshotted);
   }
@@ -49,7 +52,7 @@ export class StoreMember {
 
   /** Resolves once online and open for commands; when that was, in microseconds of the machine's clock. */
   async join(expect) {
-    this.#group = this.#network.groups.join("bench", { machine: this.#machine, expect, ...TUNING });
+    this.#group = this.#network.groups.join("bench", { machine: this.#machine, expect, ...this.#joining });
     await this.#group.when.online();
     return nowUs();
   }
@@ -94,6 +97,12 @@ export class StoreMember {
     }
   }
 
+  /** Writes on, over keys that are there, until a snapshot stands for all of the table and its log is gone. */
+  async cutLog() {
+    const filledTo = this.#inside().applied;
+    while (this.#inside().raft.base.index < filledTo) await this.#put();
+  }
+
   acknowledged() {
     return this.#acknowledged;
   }
@@ -114,18 +123,23 @@ export class StoreMember {
   async catchUp(bootstrap, position) {
     const began = performance.now();
     const network = await Network.create("bench", { ...this.#options, bootstrap });
-    const group = network.groups.join("bench", { machine: this.#machine, leadership: "observer", ...TUNING });
+    const group = network.groups.join("bench", { machine: this.#machine, leadership: "observer", ...this.#joining });
     await group.when.reaches(position);
     const ms = performance.now() - began;
     const [puts, size] = await Promise.all(
       ["puts", "size"].map((query) => group.query(query, { consistency: "weak" })),
     );
+    const fetched = network.inspect().groups[0].snapshots?.fetched ?? 0;
     await network.close();
-    return { ms, puts: puts.result, size: size.result };
+    return { ms, puts: puts.result, size: size.result, fetched };
   }
 
   async close() {
     await this.#network?.close();
+  }
+
+  #inside() {
+    return this.#network.inspect().groups[0];
   }
 
   async #put() {
@@ -133,6 +147,3 @@ export class StoreMember {
     this.#acknowledged++;
   }
 }
-
-/** What is asked of one member at once: a bench's batches are large. */
-const TUNING = { timeoutMs: 60_000 };
