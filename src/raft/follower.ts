@@ -72,7 +72,7 @@ export class Follower {
   onInstalled(snapshot: SnapshotMark): void {
     const core = this.#core;
     if (core.role === "leader" || snapshot.index <= core.commit) return;
-    if (snapshot.term > core.term) core.becomeFollower(snapshot.term, undefined);
+    this.#onNewer(Math.max(core.term, snapshot.term));
     if (core.log.has(snapshot)) core.commit = snapshot.index;
     else core.restartAt(snapshot);
     this.#snapshotWanted = undefined;
@@ -89,7 +89,7 @@ export class Follower {
     const term = Math.max(core.term, prev.term, entries[entries.length - 1]?.term ?? 0);
     const plan = planAppend(core.log, core.commit, { prev, entries, term });
     if (plan.type !== "fits") return;
-    if (term > core.term) core.becomeFollower(term, undefined);
+    if (plan.missing.length > 0 || term > core.term) this.#onNewer(term);
     this.#take(plan);
     core.commit = Math.max(core.commit, Math.min(commit, plan.matched));
   }
@@ -113,6 +113,15 @@ export class Follower {
       this.#reply(question.to, accepted({ ...question, index: Math.min(question.index, durability.durableIndex) }));
     }
     if (promise?.term === term) outbox.sendAfterPersist(promise.to, accepted(promise));
+  }
+
+  /**
+   * Others hold what we lack, so whoever campaigns gives up: a ballot counts the voters of the log that it began with, and a vote that was asked
+   * for with a newer log could make it a second leader of its term.
+   */
+  #onNewer(term: Term): void {
+    const core = this.#core;
+    if (term > core.term || core.ballot !== undefined) core.becomeFollower(term, core.leader);
   }
 
   #onLeaderHeard(from: MemberId): void {

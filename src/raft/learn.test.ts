@@ -44,6 +44,33 @@ function messagesOf({ send, sendAfterPersist }: Ready): number {
 }
 
 describe("learnt entries", () => {
+  it("end a campaign: its ballot counts the voters of the log that it began with", () => {
+    const [dan, eve] = ["dan" as MemberId, "eve" as MemberId];
+    const vote = (from: MemberId, granted: boolean): Input => ({
+      type: "message",
+      from,
+      message: { type: "vote-reply", term: 2, granted },
+    });
+    const candidate = raft([voters(1, 1, ada, bob, cyd)]);
+    candidate.step([{ type: "campaign", electionTicks: 10 }]);
+    const preVote: Input = {
+      type: "message",
+      from: cyd,
+      message: { type: "pre-vote-reply", term: 2, granted: true },
+    };
+    const { persist } = candidate.step([preVote]);
+    candidate.step([{ type: "persisted", writeId: persist?.writeId ?? 0 }]);
+    equal(candidate.role, "candidate");
+    // Two voters came meanwhile, one after the other: three of five elect the next leader without her.
+    const added = [voters(2, 1, ada, bob, cyd, dan), voters(3, 1, ada, bob, cyd, dan, eve)];
+    candidate.step([learn([1, 1], added, 3)]);
+    equal(candidate.role, "follower");
+    equal(messagesOf(candidate.step([{ type: "link-opened", peer: cyd }])), 0, "nobody is asked with the newer log");
+    candidate.step([vote(cyd, true)]);
+    equal(candidate.role, "follower");
+    deepEqual(candidate.hardState, { term: 2, votedFor: ada });
+  });
+
   it("continue the log, are written, committed as far as both say, and acknowledged to nobody", () => {
     const reader = raft([voters(1, 1, bob)]);
     const ready = reader.step([learn([1, 1], [entry(2, 3), entry(3, 3)], 2)]);
