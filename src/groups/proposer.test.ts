@@ -22,7 +22,7 @@ class Leader implements Route {
   /** Numbers, frame by frame. */
   readonly frames: number[][] = [];
   hasRoom = true;
-
+  isFull = false;
   readonly closed: string[] = [];
 
   openSession(key: string): void {
@@ -109,6 +109,27 @@ describe("a node's commands on their way", () => {
     const positions = (await Promise.all(calls.map(({ done }) => done))).map(({ position }) => position);
     deepEqual(positions, [101, 102, 103]);
     equal(bench.proposer.pending, 0);
+  });
+
+  it("nothing is put into a link that is full, however long it stays so, and nothing is sent twice for that", () => {
+    const bench = new Bench();
+    const calls = Array.from({ length: 15 }, () => bench.call("value", { bytes: 1024 * 1024 }));
+    const leader = bench.lead();
+    const before = leader.numbers.length;
+    leader.isFull = true;
+    for (let i = 0; i < 240; i++) {
+      bench.nowUs += 25_000;
+      bench.proposer.sweep();
+      bench.proposer.pump();
+    }
+    equal(leader.numbers.length, before);
+    leader.isFull = false;
+    bench.proposer.sweep();
+    bench.proposer.pump();
+    deepEqual(
+      leader.numbers,
+      Array.from({ length: calls.length }, (_, i) => i + 1),
+    );
   });
 
   it("no session is opened while there is nothing to send", () => {

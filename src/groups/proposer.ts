@@ -11,6 +11,8 @@ import type { SessionIndex, SessionTable } from "./sessions.ts";
 
 /** Where commands go now: the leader, here or over a bond. */
 export interface Route {
+  /** Much of what was sent has not left yet: more would only gather, and be sent again. */
+  readonly isFull: boolean;
   openSession(key: string): void;
   closeSession(key: string): void;
   /** False: enough for now, `pump` again when there is room. */
@@ -137,7 +139,7 @@ export class Proposer {
       }
       return;
     }
-    for (;;) {
+    while (!this.#route.isFull) {
       const batches = this.#nextFrame();
       if (batches.length === 0) return;
       if (!this.#route.send(this.#session, batches)) return;
@@ -219,7 +221,8 @@ export class Proposer {
   /** Called every tick: ends what is past its deadline, and sends again what a leader seems to have dropped. */
   sweep(): void {
     const now = this.#nowUs();
-    if (this.#hasProgress) this.#progressUs = now;
+    // Nothing can be applied while it waits here to leave.
+    if (this.#hasProgress || this.#route?.isFull === true) this.#progressUs = now;
     this.#hasProgress = false;
     for (const operation of [...this.#sent.values(), ...this.#waiting]) {
       if (!operation.isAbandoned && now >= operation.call.deadlineUs)

@@ -51,6 +51,7 @@ export class Router {
   #here(life: Life): void {
     this.#reads.setRoute((request) => life.office.read((index) => this.#reads.onReply(request, index)));
     this.#proposer.setRoute({
+      isFull: false,
       openSession: (key) => life.office.openSession(key, this.#selfId),
       closeSession: (key) => life.office.closeSession(key, this.#selfId),
       send: (session, batches) => {
@@ -65,6 +66,9 @@ export class Router {
   #there(bond: Bond): void {
     this.#reads.setRoute((request) => bond.send({ type: "read", request }));
     this.#proposer.setRoute({
+      get isFull() {
+        return bond.isSlow;
+      },
       openSession: (key) => bond.send({ type: "open-session", key }),
       closeSession: (key) => bond.send({ type: "close-session", key }),
       send: (session, batches) => bond.send({ type: "commands", session, batches }),

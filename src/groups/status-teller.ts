@@ -19,7 +19,7 @@ export class StatusTeller {
 
   /** Once a second: if anything changed. */
   tellPosition(status: MemberStatus): void {
-    if (status.position !== this.#told?.position) this.#told = undefined;
+    if (status.position !== this.#told?.position || status.index !== this.#told?.index) this.#told = undefined;
     this.tell(status);
   }
 }

@@ -66,6 +66,7 @@ export function isSameStatus(a: MemberStatus, b: MemberStatus): boolean {
     a.term === b.term &&
     a.leader === b.leader &&
     a.isLeaving === b.isLeaving &&
+    a.isReluctant === b.isReluctant &&
     a.left.length === b.left.length
   );
 }
