@@ -82,6 +82,12 @@ export const LIMITS = {
   snapshotConfigurationBytesMax: 64 * KiB,
   /** A piece of a snapshot's data, on disk and in memory. */
   snapshotChunkBytes: 256 * KiB,
+  /** Chunks of one snapshot: 16 GiB. */
+  snapshotChunksMax: 65_536,
+  /** Applied data after which a snapshot is taken, however few entries it is; and what is kept of the log before one. */
+  snapshotEveryBytes: 64 * MiB,
+  /** One value that a machine's `snapshot` yields, encoded. */
+  snapshotPartBytesMax: 16 * MiB,
   /** The log's first segment; each is twice the one before, up to the largest. A write that is larger gets one that holds it. */
   segmentBytesMin: 1 * MiB,
   segmentBytesMax: 16 * MiB,
@@ -173,6 +179,11 @@ assert(LIMITS.openingIdsMax * 16 * 2 < LIMITS.segmentReserveBytes, "a segment's 
 assert(LIMITS.segmentBytesMin <= LIMITS.segmentBytesMax, "segments grow");
 assert(LIMITS.storageBatchBytesMax < LIMITS.segmentBytesMax, "a large segment holds several batches");
 assert(LIMITS.entryDataBytesMax + KiB < LIMITS.storageWriteBytesMax, "a write holds the largest entry");
+assert(
+  LIMITS.snapshotChunksMax * 32 + LIMITS.snapshotConfigurationBytesMax + KiB < LIMITS.groupFrameBytesMax,
+  "a frame holds what is known of the largest snapshot",
+);
+assert(LIMITS.snapshotChunkBytes + KiB < LIMITS.groupFrameBytesMax, "a frame holds a chunk");
 assert(LIMITS.expectMax <= LIMITS.votersMax, "founders are voters");
 assert(
   LIMITS.linkHighWaterBytes + LIMITS.groupFrameBytesMax < LIMITS.linkQueuedBytesMax,

@@ -5,13 +5,18 @@ import {
   type HardState,
   type Index,
   type Input,
+  type LogPosition,
   type MemberId,
+  type Persist,
   Raft,
   type Ready,
+  type SnapshotMark,
 } from "../raft/index.ts";
 import type { Storage, StorageWrite } from "../storage/index.ts";
 import { votersOf } from "./entries.ts";
 import type { GroupProbe, ProbeSource } from "./probe.ts";
+import type { ReplicaState } from "./snapshot-format.ts";
+import type { FetchedSnapshot } from "./snapshot-transfer.ts";
 
 /** Raft counts in ticks of this length. */
 export const TICK_MS = 25;
@@ -41,6 +46,10 @@ export interface Draft {
 export interface DriverEvents {
   send(envelopes: readonly Envelope[]): void;
   onCommitted(entries: readonly Entry[]): void;
+  /** A snapshot took the place of the log: its state is in force before anything that is committed next. */
+  onRestored(place: SnapshotMark, state: ReplicaState): void;
+  /** The leader has no longer what we need next: a snapshot of this place or a later one is. */
+  onSnapshotWanted(place: LogPosition): void;
   onReads(reads: Ready["reads"], refused: readonly number[]): void;
   /** Role, term, leader or commit may have changed. Called after each step, last. */
   onStep(): void;
@@ -71,6 +80,11 @@ export class RaftDriver {
   #isStopped = false;
   /** The last write that was begun; those before it end first. */
   #lastWrite: Promise<void> | undefined;
+  /** While a snapshot is being put into the store, and writes wait behind it. */
+  #installing: Promise<void> | undefined;
+  #fetched: FetchedSnapshot | undefined;
+  /** Where the log on disk begins, or is about to. */
+  #base: Index;
   #commit: Index = 0;
   #wasLeader = false;
 
@@ -80,6 +94,8 @@ export class RaftDriver {
     storage: Storage;
     hardState: HardState;
     entries: readonly Entry[];
+    base: LogPosition;
+    snapshot: SnapshotMark | undefined;
     timing: Timing;
     events: DriverEvents;
     probe: GroupProbe | undefined;
@@ -91,10 +107,14 @@ export class RaftDriver {
     this.#events = options.events;
     this.#probe = options.probe;
     this.#source = options.source;
+    this.#base = options.base.index;
+    this.#commit = options.snapshot?.index ?? 0;
     this.raft = new Raft({
       self: options.self,
       hardState: options.hardState,
       entries: options.entries,
+      base: options.base,
+      snapshot: options.snapshot,
       votersOf,
       electionTicks: this.#drawElectionTicks(),
       electionTicksMin: ticks(this.#timing.electionTimeoutMs),
@@ -143,10 +163,28 @@ export class RaftDriver {
     this.enqueue({ type: "link-closed", peer, campaignTicks });
   }
 
+  /** A snapshot of what was applied is durable: the log up to `upTo` may go. */
+  compact(snapshot: Index, upTo: Index): void {
+    this.enqueue({ type: "compact", snapshot, upTo });
+  }
+
+  /** A snapshot came from others. It takes the place of the log if it is needed, and is given up if not. */
+  install(fetched: FetchedSnapshot): void {
+    this.#discard();
+    this.#fetched = fetched;
+    this.enqueue({ type: "installed", snapshot: fetched.mark });
+  }
+
+  /** Resolves when all that was to be written until now is. */
+  async written(): Promise<void> {
+    await this.#lastWrite;
+  }
+
   /** No input has any effect from now on; writes under way go on. */
   stop(): void {
     this.#isStopped = true;
     this.#inbox = [];
+    this.#discard();
   }
 
   #flush(): void {
@@ -155,6 +193,8 @@ export class RaftDriver {
     const inputs = this.#inbox;
     this.#inbox = [];
     if (inputs.length > 0) this.#handle(this.raft.step(inputs));
+    if (inputs.some(({ type }) => type === "installed")) this.#discard();
+    this.#prune();
     if (this.isLeader && !this.raft.isHandingOver) {
       const drafts = this.#events.takeDrafts(this.raft.last.index + 1);
       if (drafts.length > 0) {
@@ -167,20 +207,24 @@ export class RaftDriver {
   }
 
   #handle(ready: Ready): void {
+    const { snapshot } = ready.persist ?? {};
+    const fetched = snapshot && this.#takeFetched(snapshot);
     this.#tellProbe(ready);
-    if (ready.persist !== undefined) this.#write(ready);
+    if (ready.persist !== undefined) this.#write(ready.persist, fetched);
     if (ready.send.length > 0) this.#events.send(ready.send);
     if (ready.sendAfterPersist.length > 0) this.#sendAfterPersist(ready.sendAfterPersist);
+    if (fetched !== undefined) this.#events.onRestored(fetched.mark, fetched.state);
+    if (ready.snapshotWanted !== undefined) this.#events.onSnapshotWanted(ready.snapshotWanted);
     if (ready.committed.length > 0) this.#events.onCommitted(ready.committed);
     if (ready.reads.length > 0 || ready.readsRefused.length > 0) this.#events.onReads(ready.reads, ready.readsRefused);
   }
 
-  #write(ready: Ready): void {
-    const persist = ready.persist;
-    if (persist === undefined) return;
+  #write(persist: Persist, fetched: FetchedSnapshot | undefined): void {
     const { writeId, hardState, truncateFrom, entries } = persist;
+    const isBehind = fetched !== undefined || this.#installing !== undefined;
     const change: StorageWrite = { hardState, truncateFrom, entries };
-    const write = this.#storage.write(change).then(
+    const begun = isBehind ? this.#writeBehind(persist, fetched) : this.#storage.write(change);
+    const write = begun.then(
       () => {
         if (this.#isStopped) return;
         if (hardState !== undefined) this.#probe?.onHardState(this.#source, hardState);
@@ -192,6 +236,48 @@ export class RaftDriver {
       },
     );
     this.#lastWrite = write;
+  }
+
+  /** The term first, for a log is never of a later one; then the snapshot, alone; then what follows it. */
+  #writeBehind(persist: Persist, fetched: FetchedSnapshot | undefined): Promise<void> {
+    const { hardState, truncateFrom, entries } = persist;
+    const before = this.#installing ?? this.#lastWrite;
+    const all = async (): Promise<void> => {
+      await before;
+      if (hardState !== undefined) await this.#storage.write({ hardState });
+      await fetched?.writer.install();
+      if (truncateFrom !== undefined || entries.length > 0) await this.#storage.write({ truncateFrom, entries });
+    };
+    const installing = all().finally(() => {
+      if (this.#installing === installing) this.#installing = undefined;
+    });
+    this.#installing = installing;
+    return installing;
+  }
+
+  /** What Raft made of the last snapshot that came. */
+  #takeFetched(snapshot: SnapshotMark): FetchedSnapshot {
+    const fetched = this.#fetched;
+    assert(fetched?.mark.index === snapshot.index, "the snapshot that replaces the log is the one that came");
+    this.#fetched = undefined;
+    this.#base = snapshot.index;
+    return fetched;
+  }
+
+  #discard(): void {
+    this.#fetched?.writer.discard().catch(() => undefined);
+    this.#fetched = undefined;
+  }
+
+  /** The log in memory begins later now: so does that on disk. */
+  #prune(): void {
+    const { index } = this.raft.base;
+    if (index <= this.#base || this.#installing !== undefined) return;
+    this.#base = index;
+    this.#storage.prunePrefix(index).catch((cause: unknown) => {
+      if (!this.#isStopped) this.#events.onStorageFailure(cause);
+    });
+    this.#probe?.onCompact(this.#source, index);
   }
 
   /** Promises leave only once all writes before them are durable; after a failed one they never leave. */
@@ -214,6 +300,10 @@ export class RaftDriver {
     const probe = this.#probe;
     if (probe === undefined) return;
     const { persist } = ready;
+    if (persist?.snapshot !== undefined) {
+      this.#commit = persist.snapshot.index;
+      probe.onRestore(this.#source, persist.snapshot);
+    }
     if (persist?.truncateFrom !== undefined) probe.onTruncate(this.#source, persist.truncateFrom);
     if (persist !== undefined && persist.entries.length > 0) probe.onAppend(this.#source, persist.entries);
     if (this.isLeader && !this.#wasLeader) probe.onLeader(this.#source, this.raft.term, this.raft.voters);

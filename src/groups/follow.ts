@@ -11,6 +11,10 @@ const ASK_ANOTHER_AFTER_MS = 1_000;
 /** A member's log, as those see it who follow. */
 export interface CommittedLog {
   readonly commit: Index;
+  /** Entries up to here are no longer in it. */
+  readonly begin: Index;
+  /** What the snapshot covers that stands for them. */
+  readonly snapshot: Index;
   /** The term of entry `index`; undefined beyond the end. */
   termAt(index: Index): number | undefined;
   /** Entries after `after`, up to the commit index, about `bytesMax`; none beyond it. */
@@ -23,7 +27,13 @@ export function committedLogOf(raft: Raft): CommittedLog {
     get commit() {
       return raft.commit;
     },
-    termAt: (index) => (index === 0 ? 0 : raft.entry(index)?.term),
+    get begin() {
+      return raft.base.index;
+    },
+    get snapshot() {
+      return raft.snapshot?.index ?? 0;
+    },
+    termAt: (index) => raft.termAt(index),
     read: (after, bytesMax) => {
       const upTo = Math.min(raft.commit, after + LIMITS.appendEntriesMax);
       return raft.entriesFrom(after + 1, upTo, bytesMax);
@@ -67,6 +77,11 @@ export class FollowServer {
     const log = this.#log;
     // Who does not read what it asked for gets no more of it until it does.
     if (log.commit <= commit || bond.isSlow) return;
+    if (after.index < log.begin) {
+      this.#waiting.delete(bond);
+      bond.send({ type: "log-begins", incarnation: this.#incarnation, index: log.snapshot });
+      return;
+    }
     // A place that is not in our log: we are behind, or it is of no committed history. Silence sends it elsewhere.
     if (log.termAt(after.index) !== after.term) return;
     this.#waiting.delete(bond);
@@ -84,6 +99,8 @@ export interface PullerOptions {
   /** Where our log ends, and how far it is known to be committed. */
   readonly last: () => LogPosition;
   readonly committed: () => LogPosition;
+  /** Whoever was asked has a snapshot up to here instead of what comes next. */
+  readonly onSnapshotNeeded: (index: Index) => void;
   readonly onLearnt: (prev: LogPosition, entries: readonly Entry[], commit: Index) => void;
 }
 
@@ -130,6 +147,12 @@ export class Puller {
     this.#fromCommit = false;
     this.#remoteCommit = frame.commit;
     this.#o.onLearnt(frame.prev, frame.entries, frame.commit);
+  }
+
+  /** That source has it no longer; another one may, and it is asked in its time. */
+  onLogBegins(bond: Bond, frame: BondFrame & { type: "log-begins" }): void {
+    if (!this.#isActive || bond !== this.#source || frame.incarnation !== this.#o.incarnation) return;
+    if (frame.index > this.#o.committed().index) this.#o.onSnapshotNeeded(frame.index);
   }
 
   stop(): void {

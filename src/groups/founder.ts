@@ -7,7 +7,9 @@ import { DecodeError } from "../wire/index.ts";
 import type { Bond } from "./bond.ts";
 import { decodeGenesis, ENTRY_GENESIS, encodeGenesis } from "./entries.ts";
 import { decideFounding, type FoundingStep, type Seen, shouldSetAside } from "./founding.ts";
-import { Life, type LifeContext } from "./life.ts";
+import { Life } from "./life.ts";
+import type { LifeContext } from "./life-context.ts";
+import { loadStore, type StoredLog } from "./snapshot-store.ts";
 import { LEFT_MAX, type MemberStatus, memberId, peerOf } from "./status.ts";
 
 /** A founder waits this long for each lower id that it sees; a lone one, once. */
@@ -70,9 +72,9 @@ export class Founder {
       return this.evaluate();
     }
     // Until its log is read, a bound store is not there: taken for a free one it would be bound again, and its vote forgotten.
-    const entries = await storage.getRange(1, storage.last.index);
+    const stored = await loadStore(storage);
     this.#storage = storage;
-    this.#beginLife(storage.incarnation, entries);
+    this.#beginLife(storage.incarnation, stored);
   }
 
   /** Something that the rules look at may have changed. */
@@ -179,11 +181,11 @@ export class Founder {
     const change: StorageWrite = { incarnation, entries, hardState: { term: GENESIS_TERM, votedFor: undefined } };
     this.#busy(async () => {
       await storage.write(change);
-      this.#beginLife(incarnation, entries);
+      this.#beginLife(incarnation, { base: { index: 0, term: 0 }, entries, snapshot: undefined });
     });
   }
 
-  #beginLife(incarnation: IncarnationId, entries: readonly Entry[]): void {
+  #beginLife(incarnation: IncarnationId, stored: StoredLog): void {
     const storage = this.#storage;
     if (storage === undefined || this.#o.context.scope.isClosed) return;
     this.#boundUs = this.#nowUs();
@@ -193,7 +195,7 @@ export class Founder {
     this.#companySinceUs = undefined;
     this.#hasCampaigned = false;
     this.#timer?.cancel();
-    this.#life = new Life(this.#o.context, { storage, incarnation, hardState: storage.hardState, entries });
+    this.#life = new Life(this.#o.context, { storage, incarnation, hardState: storage.hardState, stored });
     this.#o.begin(this.#life);
     this.#campaignWhenAllHold(this.#life);
     for (const bond of this.#o.context.bonds.all) this.onBondChange(bond);

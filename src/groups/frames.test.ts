@@ -10,6 +10,7 @@ import {
   arbitraryPeer,
   arbitraryPosition,
   arbitrarySessionKey,
+  arbitrarySnapshotFrame,
   arbitraryStore,
   contiguous,
   decodesOrRefuses,
@@ -123,6 +124,7 @@ const frame: fc.Arbitrary<BondFrame> = fc.oneof(
   record({ type: fc.constant("dissolve" as const), incarnation: arbitraryIncarnation }),
   record({ type: fc.constant("released" as const), incarnation: arbitraryIncarnation }),
   record({ type: fc.constant("transfer" as const), to: fc.option(arbitraryPeer, { nil: undefined }) }),
+  arbitrarySnapshotFrame,
 );
 
 const hello = record({

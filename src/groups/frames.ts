@@ -6,6 +6,7 @@ import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
 import { type NumberedBatch, readBatch, writeBatch } from "./batches.ts";
 import { OPENINGS_TOLD_MAX, type Openings } from "./openings.ts";
 import { readEntries, readMessage, readPosition, writeEntries, writeMessage, writePosition } from "./raft-codec.ts";
+import { readSnapshotFrame, type SnapshotFrame, writeSnapshotFrame } from "./snapshot-frames.ts";
 import { LEFT_MAX, type MemberRole, type MemberStatus } from "./status.ts";
 import { readSupport, type Support, writeSupport } from "./versions.ts";
 
@@ -27,6 +28,11 @@ export const FRAME = {
   closeSession: 29,
   machine: 30,
   commandsUnsupported: 31,
+  logBegins: 40,
+  snapshotAsk: 41,
+  snapshotOffer: 42,
+  snapshotFetch: 43,
+  snapshotChunk: 44,
 } as const;
 
 /** Commands in one frame: each costs much more than its bytes once it is decoded. Room for the largest batch, and as much before it. */
@@ -34,6 +40,14 @@ export const FRAME_COMMANDS_MAX = 2 * LIMITS.batchCommandsMax;
 
 /** Named in a refusal. */
 export const UNSUPPORTED_MEMBERS_MAX = 16;
+
+const SNAPSHOT_FRAMES: Readonly<Record<SnapshotFrame["type"], number>> = {
+  "log-begins": FRAME.logBegins,
+  "snapshot-ask": FRAME.snapshotAsk,
+  "snapshot-offer": FRAME.snapshotOffer,
+  "snapshot-fetch": FRAME.snapshotFetch,
+  "snapshot-chunk": FRAME.snapshotChunk,
+};
 
 const HELLO_FORMAT = 2;
 const OPENING_ID_BYTES = 16;
@@ -97,7 +111,8 @@ export type BondFrame =
   /** By the leader, to a member that asked to go: it is no voter any more, and that is committed. */
   | { readonly type: "released"; readonly incarnation: IncarnationId }
   /** To the leader: hand over, to this peer or to whom you like. */
-  | { readonly type: "transfer"; readonly to: PeerId | undefined };
+  | { readonly type: "transfer"; readonly to: PeerId | undefined }
+  | SnapshotFrame;
 
 const writer = new ByteWriter(4096);
 
@@ -197,6 +212,9 @@ export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly
     case "transfer":
       writeOptionalId(frame.to);
       return finish(FRAME.transfer);
+    default:
+      writeSnapshotFrame(writer, frame);
+      return finish(SNAPSHOT_FRAMES[frame.type]);
   }
 }
 
@@ -243,6 +261,16 @@ function decodeBody(kind: number, reader: ByteReader): BondFrame | undefined {
       return { type: "released", incarnation: reader.id() as IncarnationId };
     case FRAME.transfer:
       return { type: "transfer", to: readOptionalId(reader) as PeerId | undefined };
+    case FRAME.logBegins:
+      return readSnapshotFrame("log-begins", reader);
+    case FRAME.snapshotAsk:
+      return readSnapshotFrame("snapshot-ask", reader);
+    case FRAME.snapshotOffer:
+      return readSnapshotFrame("snapshot-offer", reader);
+    case FRAME.snapshotFetch:
+      return readSnapshotFrame("snapshot-fetch", reader);
+    case FRAME.snapshotChunk:
+      return readSnapshotFrame("snapshot-chunk", reader);
     default:
       return undefined;
   }

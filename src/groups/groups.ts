@@ -170,6 +170,7 @@ export class GroupRegistry implements Groups {
       support: { format: this.#code.logFormat, version, commands: commandNames },
       secrets: secretsOf(options.secret),
       timing: timingOf(options),
+      snapshotEveryEntries: snapshotEveryOf(options),
       expect: isObserver ? undefined : expectOf(options),
       maxVoters: maxVotersOf(options.maxVoters),
       storage: this.#storageOf(options.storage),
@@ -259,6 +260,12 @@ function maxVotersOf(maxVoters: unknown): number {
   if (Number.isInteger(maxVoters) && (maxVoters as number) >= 1 && (maxVoters as number) <= LIMITS.votersMax)
     return maxVoters as number;
   throw badOption("maxVoters", `must be a whole number from 1 to ${LIMITS.votersMax}`);
+}
+
+function snapshotEveryOf({ tuning }: OpenOptions): number {
+  const every = tuning?.snapshotEveryEntries ?? 16_384;
+  if (Number.isInteger(every) && every >= 8 && every <= 100_000_000) return every;
+  throw badOption("tuning.snapshotEveryEntries", "must be a whole number from 8 to 100,000,000");
 }
 
 function discardOf(discard: unknown): IncarnationId | undefined {

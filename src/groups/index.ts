@@ -15,7 +15,7 @@ export { GROUP_PROTOCOL } from "./bonds.ts";
 export { ENTRY_COMMANDS, ENTRY_GENESIS, ENTRY_OPEN, ENTRY_SESSION, encodeGenesis, votersOf } from "./entries.ts";
 export { type GroupCode, GroupRegistry, type GroupsContext, type JoinedMember, secretsOf } from "./groups.ts";
 export * from "./machine/index.ts";
-export type { GroupProbe, ProbeSource, VoterSteering } from "./probe.ts";
+export type { GroupProbe, LogStart, ProbeSource, VoterSteering } from "./probe.ts";
 export { Replica } from "./replica.ts";
 export type {
   Conditions,

@@ -1,53 +1,28 @@
-import { type Env, LIMITS, type Logger, type Scope } from "../env/index.ts";
-import type { PeerId, UniqueId } from "../identity/index.ts";
-import type { Entry, Envelope, HardState, Index, MemberId, Term } from "../raft/index.ts";
+import { LIMITS } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
+import type { Envelope, HardState, Index, MemberId, SnapshotMark, Term } from "../raft/index.ts";
 import type { IncarnationId, Storage } from "../storage/index.ts";
 import { DecodeError } from "../wire/index.ts";
 import { Applier } from "./applier.ts";
 import type { NumberedBatch } from "./batches.ts";
 import type { Bond } from "./bond.ts";
-import type { Bonds } from "./bonds.ts";
-import type { Compatibility } from "./compatibility.ts";
-import { RaftDriver, type Timing } from "./driver.ts";
+import { RaftDriver } from "./driver.ts";
 import { ENTRY_COMMANDS, ENTRY_OPEN } from "./entries.ts";
 import { committedLogOf, FollowServer, Puller } from "./follow.ts";
 import type { BondFrame } from "./frames.ts";
 import { checkBatches } from "./leader.ts";
-import type { MachineRuntime } from "./machine/index.ts";
+import type { LifeContext } from "./life-context.ts";
 import { Office } from "./office.ts";
-import type { GroupProbe, ProbeSource } from "./probe.ts";
-import { Replica, type ReplicaEvents } from "./replica.ts";
+import type { ProbeSource } from "./probe.ts";
+import { Replica } from "./replica.ts";
+import type { ReplicaState } from "./snapshot-format.ts";
+import type { StoredLog } from "./snapshot-store.ts";
+import { Snapshots } from "./snapshots.ts";
 import { memberId, peerOf } from "./status.ts";
 import { isSameSupport } from "./versions.ts";
 
 /** Elections that a member may have missed. A term near the end of all numbers would leave none for the next one. */
 const TERM_STEP_MAX = 2 ** 20;
-
-/** What a life needs of the member that it belongs to. */
-export interface LifeContext {
-  readonly env: Env;
-  readonly scope: Scope;
-  readonly selfId: PeerId;
-  readonly groupId: UniqueId;
-  readonly networkId: UniqueId;
-  readonly runtime: MachineRuntime;
-  readonly timing: Timing;
-  /** Voters at most, as this member's user wants; the leader's is in force. */
-  readonly maxVoters: number;
-  readonly logger: Logger;
-  readonly probe: GroupProbe | undefined;
-  readonly bonds: Bonds;
-  /** This member is about to give up its membership. */
-  isLeaving(): boolean;
-  readonly replicaEvents: ReplicaEvents;
-  readonly compatibility: Compatibility;
-  /** Leader, term, role or progress may have changed. */
-  onChange(): void;
-  onApplied(index: Index): void;
-  onStorageFailure(cause: unknown): void;
-  /** An invariant of ours does not hold: the member must not go on. */
-  onBug(cause: unknown): void;
-}
 
 /**
  * The life of one store in one incarnation: Raft runs in every life, for whoever is asked votes by its log alone; who is no
@@ -61,6 +36,7 @@ export class Life {
   readonly replica: Replica;
   readonly driver: RaftDriver;
   readonly office: Office;
+  readonly snapshots: Snapshots;
   readonly #c: LifeContext;
   readonly #puller: Puller;
   readonly #applier: Applier;
@@ -75,8 +51,9 @@ export class Life {
 
   constructor(
     context: LifeContext,
-    store: { storage: Storage; incarnation: IncarnationId; hardState: HardState; entries: readonly Entry[] },
+    store: { storage: Storage; incarnation: IncarnationId; hardState: HardState; stored: StoredLog },
   ) {
+    const { stored } = store;
     this.#c = context;
     this.storage = store.storage;
     this.incarnation = store.incarnation;
@@ -85,14 +62,18 @@ export class Life {
     const { runtime, groupId, networkId, replicaEvents, compatibility } = context;
     const { format } = compatibility.own;
     this.replica = new Replica({ runtime, groupId, networkId, events: replicaEvents, format });
+    if (stored.snapshot !== undefined) this.replica.restore(stored.snapshot.mark, stored.snapshot.state);
+    const start = stored.snapshot && { base: stored.base, snapshot: stored.snapshot.mark };
+    context.probe?.onStart(this.#source, store.hardState, stored.entries, start);
+    this.driver = this.#makeDriver(store.hardState, stored);
+    this.snapshots = this.#makeSnapshots();
     this.#applier = new Applier({
       replica: this.replica,
       scope: context.scope,
+      snapshotter: this.snapshots.snapshotter,
       onApplied: (entry) => context.probe?.onApply(this.#source, entry, this.replica.position),
       onProgress: () => context.onApplied(this.replica.index),
     });
-    context.probe?.onStart(this.#source, store.hardState, store.entries);
-    this.driver = this.#makeDriver(store.hardState, store.entries);
     this.office = new Office({
       context,
       driver: this.driver,
@@ -105,7 +86,7 @@ export class Life {
     });
     this.#followServer = new FollowServer(this.incarnation, committedLogOf(this.driver.raft));
     this.#puller = this.#makePuller();
-    this.#findOpenEntry();
+    if (!this.replica.isOpen) this.#findOpenEntry();
   }
 
   get role(): "voter" | "reader" {
@@ -194,6 +175,15 @@ export class Life {
       case "entries":
         this.#puller.onEntries(bond, frame);
         break;
+      case "log-begins":
+        this.#puller.onLogBegins(bond, frame);
+        break;
+      case "snapshot-ask":
+      case "snapshot-offer":
+      case "snapshot-fetch":
+      case "snapshot-chunk":
+        this.snapshots.onFrame(bond, frame);
+        break;
       case "transfer":
         if (this.isLeader) this.office.handOver(frame.to);
         break;
@@ -213,6 +203,7 @@ export class Life {
 
   onBondDown(bond: Bond): void {
     this.#followServer.onBondDown(bond);
+    this.snapshots.onBondDown(bond);
     const known = this.#linked.get(bond.peer);
     if (known?.bond === bond) {
       this.#linked.delete(bond.peer);
@@ -228,15 +219,28 @@ export class Life {
   tick(): void {
     this.driver.tick();
     this.office.tick();
+    this.snapshots.tick();
   }
 
   stop(): void {
     this.driver.stop();
     this.#puller.stop();
+    this.snapshots.stop();
     this.office.stop();
   }
 
-  #makeDriver(hardState: HardState, entries: readonly Entry[]): RaftDriver {
+  #makeSnapshots(): Snapshots {
+    return new Snapshots({
+      context: this.#c,
+      storage: this.storage,
+      incarnation: this.incarnation,
+      replica: this.replica,
+      driver: this.driver,
+      leader: () => this.leader,
+    });
+  }
+
+  #makeDriver(hardState: HardState, { base, entries, snapshot }: StoredLog): RaftDriver {
     const { env, timing, probe } = this.#c;
     const driver = new RaftDriver({
       env,
@@ -244,12 +248,16 @@ export class Life {
       storage: this.storage,
       hardState,
       entries,
+      base,
+      snapshot: snapshot?.mark,
       timing,
       probe,
       source: this.#source,
       events: {
         send: (envelopes) => this.#send(envelopes),
         onCommitted: (committed) => this.#applier.push(committed),
+        onRestored: (place, state) => this.#onRestored(place, state),
+        onSnapshotWanted: ({ index }) => this.snapshots.want(index),
         onReads: (reads, refused) => this.office.onReads(reads, refused),
         onStep: () => this.#onStep(),
         takeDrafts: (firstIndex) => this.office.takeDrafts(firstIndex),
@@ -274,7 +282,8 @@ export class Life {
       bonds: () => bonds.all,
       leader: () => this.leader,
       last: () => raft.last,
-      committed: () => ({ index: raft.commit, term: raft.entry(raft.commit)?.term ?? 0 }),
+      committed: () => ({ index: raft.commit, term: raft.termAt(raft.commit) ?? 0 }),
+      onSnapshotNeeded: (index) => this.snapshots.want(index),
       onLearnt: (prev, entries, commit) => this.driver.enqueue({ type: "learn", prev, entries, commit }),
     });
   }
@@ -323,6 +332,11 @@ export class Life {
     if (!this.isServing) return;
     bond.send({ type: "commands-unsupported", session, number, members: this.#c.compatibility.behind(bond) });
     this.office.endSession(session);
+  }
+
+  #onRestored(place: SnapshotMark, state: ReplicaState): void {
+    this.#applier.restore(place, state);
+    this.#c.onRestored();
   }
 
   #onStep(): void {

@@ -1,15 +1,16 @@
 import { type GroupState, type MosaikError, mosaikError, Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
-import type { IncarnationId, Storage, StorageFactory } from "../storage/index.ts";
+import type { Storage } from "../storage/index.ts";
 import type { Bond } from "./bond.ts";
-import { Bonds, type BondsOptions } from "./bonds.ts";
+import { Bonds } from "./bonds.ts";
 import { Compatibility } from "./compatibility.ts";
 import { Conditions } from "./conditions.ts";
 import { Departure } from "./departure.ts";
 import { TICK_MS } from "./driver.ts";
 import { Founder } from "./founder.ts";
 import type { BondFrame } from "./frames.ts";
-import type { Life, LifeContext } from "./life.ts";
+import type { Life } from "./life.ts";
+import type { LifeContext, MemberOptions } from "./life-context.ts";
 import { stopCause, storageFailed } from "./member-errors.ts";
 import { Observations } from "./observations.ts";
 import { NO_OPENINGS, openingsOf } from "./openings.ts";
@@ -19,27 +20,13 @@ import { type MachineFailure, machineFailed } from "./replica.ts";
 import { Router } from "./router.ts";
 import { type MemberStatus, NO_STORE } from "./status.ts";
 import { StatusTeller } from "./status-teller.ts";
-import type { Support } from "./versions.ts";
 
 const HANDOVER_TIMEOUT_MS = 1_000;
 /** How long a closing member waits to be let go. */
 const CLOSE_LEAVE_TIMEOUT_MS = 1_500;
 const TICKS_PER_SECOND = 1_000 / TICK_MS;
 
-export type MemberOptions = Pick<
-  LifeContext,
-  "env" | "selfId" | "groupId" | "networkId" | "runtime" | "timing" | "maxVoters" | "logger" | "probe"
-> &
-  Pick<BondsOptions, "endpoint" | "directory" | "secrets"> & {
-    readonly name: string;
-    readonly storage: StorageFactory;
-    /** What this code, with this machine, can apply. */
-    readonly support: Support;
-    /** Undefined: never votes. */
-    readonly expect: number | undefined;
-    /** A store of this incarnation is set aside at the start. */
-    readonly discard: IncarnationId | undefined;
-  };
+export type { MemberOptions } from "./life-context.ts";
 
 /**
  * This node's part in one group: bonds, the life of its store, and the node's own commands and reads on their way to the leader.
@@ -113,6 +100,7 @@ export class Member {
       },
       onChange: () => this.#onChange(),
       onApplied: (index) => this.#onApplied(index),
+      onRestored: () => this.#onRestored(),
       onStorageFailure: (cause) => this.#onStorageFailure(cause),
       onBug: (cause) => this.#stop(cause),
       isLeaving: () => this.departure.isLeaving,
@@ -334,6 +322,12 @@ export class Member {
   #onApplied(index: number): void {
     this.reads.onApplied(index);
     this.conditions.notify();
+  }
+
+  #onRestored(): void {
+    const { replica } = this.#life as Life;
+    this.observations.tell({ type: "reset", position: replica.position });
+    this.proposer.onRestored(replica.sessions, replica.position);
   }
 
   #onChange(): void {

@@ -8,7 +8,7 @@ import type { Draft, RaftDriver } from "./driver.ts";
 import { ticks } from "./driver.ts";
 import { Keeper } from "./keeper.ts";
 import { LeaderTerm } from "./leader.ts";
-import type { LifeContext } from "./life.ts";
+import type { LifeContext } from "./life-context.ts";
 import { ReadServer } from "./reads.ts";
 import type { Replica } from "./replica.ts";
 import { SessionKeeper, type SessionView } from "./session-keeper.ts";
@@ -76,7 +76,7 @@ export class Office {
     this.#agree(this.#term);
     const { raft } = this.#o.driver;
     const { configurationIndex, progress, commit } = raft.status();
-    const isSettled = configurationIndex <= commit && raft.entry(commit)?.term === raft.term;
+    const isSettled = configurationIndex <= commit && raft.termAt(commit) === raft.term;
     const change = this.#keeper.tick({
       self: this.#o.self,
       voters: raft.voters,

@@ -1,5 +1,5 @@
 import type { PeerId, UniqueId } from "../identity/index.ts";
-import type { Entry, HardState, Index, MemberId, Term } from "../raft/index.ts";
+import type { Entry, HardState, Index, LogPosition, MemberId, SnapshotMark, Term } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 
 /** Whose fact it is. */
@@ -10,6 +10,12 @@ export interface ProbeSource {
   readonly member: MemberId;
   /** Undefined while the store is free. */
   readonly incarnation: IncarnationId | undefined;
+}
+
+/** Where the log of a store begins, and the snapshot that stands for what is before. */
+export interface LogStart {
+  readonly base: LogPosition;
+  readonly snapshot: SnapshotMark;
 }
 
 /** How a story makes one member lead. No invariant needs it. */
@@ -26,7 +32,7 @@ export interface VoterSteering {
  */
 export interface GroupProbe {
   /** The driver starts, with what its store held. Called once a life, before all others. */
-  onStart(source: ProbeSource, hardState: HardState, entries: readonly Entry[]): void;
+  onStart(source: ProbeSource, hardState: HardState, entries: readonly Entry[], start?: LogStart): void;
   /** It votes in this life, and here is its wheel. */
   onVoter(source: ProbeSource, steering: VoterSteering): void;
   /** This hard state is durable now; called before anything leaves that waited for it. */
@@ -43,8 +49,10 @@ export interface GroupProbe {
   onCommit(source: ProbeSource, index: Index, term: Term): void;
   /** The entry was applied; `position` is the group's position after it. */
   onApply(source: ProbeSource, entry: Entry, position: number): void;
-  /** The replica was replaced by a snapshot at this place. */
-  onRestore(source: ProbeSource, index: Index, term: Term): void;
+  /** Log and replica were replaced by a snapshot at this place. */
+  onRestore(source: ProbeSource, snapshot: SnapshotMark): void;
+  /** The log begins after `upTo` from now on. */
+  onCompact(source: ProbeSource, upTo: Index): void;
   /** The store was given up; nothing more will come from this member. */
   onSetAside(source: ProbeSource): void;
 }

@@ -1,11 +1,12 @@
 import { type MosaikError, mosaikError } from "../env/index.ts";
 import type { UniqueId } from "../identity/index.ts";
-import { hashBytes } from "../identity/index.ts";
-import { ENTRY_NOOP, type Entry, type Index } from "../raft/index.ts";
+import { ENTRY_NOOP, type Entry, type Index, type MemberId, type SnapshotMark } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import { ByteReader } from "../wire/index.ts";
+import { randomOf } from "./apply-random.ts";
 import { type CommandBatch, readCommands } from "./batches.ts";
 import {
+  decodeConfiguration,
   decodeGenesis,
   decodeRun,
   decodeSession,
@@ -21,6 +22,7 @@ import {
 } from "./entries.ts";
 import type { ApplyContext, CommandOutcome, DecodedCommand, MachineInstance, MachineRuntime } from "./machine/index.ts";
 import { type SessionIndex, SessionTable } from "./sessions.ts";
+import { encodeSnapshot, type ReplicaState } from "./snapshot-format.ts";
 import { LOG_FORMAT, type Support } from "./versions.ts";
 
 /** What one entry did, told to whoever waits for it on this node. */
@@ -84,8 +86,9 @@ export class Replica {
   readonly #events: ReplicaEvents;
   readonly #groupId: UniqueId;
   readonly #networkId: UniqueId;
-  readonly #sessions = new SessionTable();
-  readonly #machine: MachineInstance;
+  #sessions = new SessionTable();
+  #machine: MachineInstance;
+  #voters: readonly MemberId[] = [];
   readonly #format: number;
   #incarnation: IncarnationId | undefined;
   #agreed: Support | undefined;
@@ -152,6 +155,56 @@ export class Replica {
     return this.#isOutdated;
   }
 
+  /** Of the last configuration applied. */
+  get voters(): readonly MemberId[] {
+    return this.#voters;
+  }
+
+  /** There is a state to give: the machine can, and did not fail, and the incarnation serves. */
+  get hasSnapshots(): boolean {
+    const { snapshot } = this.#machine;
+    return snapshot !== undefined && this.#failure === undefined && this.#establishedIndex !== undefined;
+  }
+
+  /** The state as bytes, in pieces; undefined if there is none to give. Nothing may be applied before the last piece is taken. */
+  encodeSnapshot(): Iterable<Uint8Array> | undefined {
+    const { snapshot } = this.#machine;
+    const { name, version } = this.#runtime;
+    const openIndex = this.#openIndex;
+    const establishedIndex = this.#establishedIndex;
+    const incarnation = this.#incarnation;
+    if (snapshot === undefined || this.#failure !== undefined || incarnation === undefined) return undefined;
+    // Before it serves, its founders look at the log itself.
+    if (openIndex === undefined || establishedIndex === undefined) return undefined;
+    const { position, timeMs } = this;
+    const open = { openIndex, establishedIndex };
+    const facts = { incarnation, position, timeMs, ...open, agreed: this.#agreed, machine: { name, version } };
+    return encodeSnapshot(facts, this.#sessions, snapshot());
+  }
+
+  /** Takes over the state that the log led to at this place. What the machine throws halts it, and nothing else. */
+  restore(place: SnapshotMark, state: ReplicaState): void {
+    this.#index = place.index;
+    this.#voters = place.voters;
+    this.#incarnation = state.incarnation;
+    this.#position = state.position;
+    this.#timeMs = state.timeMs;
+    this.#openIndex = state.openIndex;
+    this.#establishedIndex = state.establishedIndex;
+    this.#sessions = state.sessions;
+    if (state.agreed !== undefined) this.#agree(state.agreed);
+    const { version } = state.machine;
+    if (version > this.#runtime.version) this.#outdate(`a snapshot of version ${version} of the machine`);
+    if (this.#failure !== undefined) return;
+    try {
+      this.#machine = this.#runtime.create();
+      if (this.#machine.restore === undefined) throw new Error("the machine cannot restore a snapshot");
+      this.#machine.restore(state.chunks, version);
+    } catch (cause) {
+      this.#fail("restore", cause);
+    }
+  }
+
   /** Applies the next committed entry. */
   apply(entry: Entry): void {
     this.#index = entry.index;
@@ -160,6 +213,7 @@ export class Replica {
         const genesis = decodeGenesis(entry.data);
         this.#incarnation = genesis.incarnation;
         this.#timeMs = genesis.timeMs;
+        this.#voters = genesis.voters;
         break;
       }
       case ENTRY_OPEN:
@@ -180,8 +234,10 @@ export class Replica {
       case ENTRY_VERSION:
         this.#agree(decodeVersion(entry.data));
         break;
-      case ENTRY_NOOP:
       case ENTRY_CONFIGURATION:
+        this.#voters = decodeConfiguration(entry.data);
+        break;
+      case ENTRY_NOOP:
         break;
       default:
         // Of a later version: whatever it means, our state would not be that of the others.
@@ -307,33 +363,4 @@ export class Replica {
     this.#failure = { position: this.#position + 1, command, cause };
     this.#events.onFailure(this.#failure);
   }
-}
-
-/**
- * The same numbers on every replica, others for each command: `sfc32` (Chris Doty-Humphrey, PractRand) seeded by incarnation, index and place in the
- * entry.
- * Made at the first call, since most commands draw none.
- */
-function randomOf(incarnation: IncarnationId, index: Index, ordinal: number): () => number {
-  let draw: (() => number) | undefined;
-  return () => {
-    if (draw === undefined) {
-      const seed = Buffer.from(hashBytes(`mosaik/apply-random/1/${incarnation}/${index}/${ordinal}`));
-      draw = sfc32(seed.readUInt32LE(0), seed.readUInt32LE(4), seed.readUInt32LE(8), seed.readUInt32LE(12));
-    }
-    return draw();
-  };
-}
-
-function sfc32(seedA: number, seedB: number, seedC: number, counter: number): () => number {
-  let [a, b, c, d] = [seedA | 0, seedB | 0, seedC | 0, counter | 0];
-  return () => {
-    const t = (((a + b) | 0) + d) | 0;
-    d = (d + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = ((c << 21) | (c >>> 11)) + t;
-    c |= 0;
-    return (t >>> 0) / 4_294_967_296;
-  };
 }

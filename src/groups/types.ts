@@ -46,8 +46,13 @@ export type Member = Readonly<{
   position: number | undefined;
 }>;
 
+/** `snapshotEveryEntries`: log entries, of one or more commands each, between two snapshots; as many more are kept before it. Default 16,384. */
 export type GroupTuning = Options<
-  Record<"heartbeatIntervalMs" | "electionTimeoutMs" | "promoteAfterMs" | "removeDeadAfterMs" | "sessionTtlMs", number>
+  Record<
+    | ("heartbeatIntervalMs" | "electionTimeoutMs" | "promoteAfterMs" | "removeDeadAfterMs" | "sessionTtlMs")
+    | "snapshotEveryEntries",
+    number
+  >
 >;
 export type OpenOptions = Options<{
   /** The deadline of each operation that states none. Default 10,000. */ timeoutMs: number;

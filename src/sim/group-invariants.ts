@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { type GroupProbe, type ProbeSource, type VoterSteering, votersOf } from "../groups/index.ts";
+import { type GroupProbe, type LogStart, type ProbeSource, type VoterSteering, votersOf } from "../groups/index.ts";
 import { type PeerId, UniqueId } from "../identity/index.ts";
-import type { Entry, HardState, Index, MemberId, Term } from "../raft/index.ts";
+import type { Entry, HardState, Index, MemberId, SnapshotMark, Term } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import { type EntryFact, type InvariantName, InvariantViolation, RaftInvariants } from "./core/invariants.ts";
 import { type StoreInvariantName, StoreInvariants } from "./store-invariants.ts";
@@ -40,6 +40,13 @@ export interface GroupInvariantsOptions {
   readonly nameOf: (source: ProbeSource) => string;
 }
 
+/** A member's log, after `base`. */
+interface LogFacts {
+  facts: EntryFact[];
+  base: Index;
+  committed: Index;
+}
+
 /**
  * All groups of a run under the eyes of Raft's invariants: one observer for each incarnation, fed by the members' drivers. What
  * the observer cannot see from one incarnation is checked here: votes as they leave, positions, and that at most one incarnation of a
@@ -48,7 +55,7 @@ export interface GroupInvariantsOptions {
 export class GroupInvariants implements GroupProbe {
   readonly #options: GroupInvariantsOptions;
   readonly #observers = new Map<IncarnationId, RaftInvariants>();
-  readonly #logs = new Map<MemberId, { facts: EntryFact[]; committed: Index }>();
+  readonly #logs = new Map<MemberId, LogFacts>();
   readonly #votes = new Map<string, MemberId>();
   readonly #positions = new Map<MemberId, number>();
   /** The first incarnation of each group that took a command. */
@@ -69,6 +76,8 @@ export class GroupInvariants implements GroupProbe {
   #areRivalsAllowed = false;
   #leaderships = 0;
   #commits = 0;
+  #restores = 0;
+  #compactions = 0;
 
   constructor(options: GroupInvariantsOptions) {
     this.#options = options;
@@ -114,15 +123,21 @@ export class GroupInvariants implements GroupProbe {
     return this.#commits;
   }
 
-  onStart(source: ProbeSource, hardState: HardState, entries: readonly Entry[]): void {
+  /** Logs that a snapshot from others replaced, and logs that were cut after one. */
+  get snapshots(): { readonly restores: number; readonly compactions: number } {
+    return { restores: this.#restores, compactions: this.#compactions };
+  }
+
+  onStart(source: ProbeSource, hardState: HardState, entries: readonly Entry[], start?: LogStart): void {
     this.#guard(() => {
       const facts = entries.map(factOf);
+      const base = start?.base.index ?? 0;
       this.#names.set(source.member, this.#options.nameOf(source));
       this.#present.set(`${source.peer}/${source.group}`, source);
-      this.#logs.set(source.member, { facts: [...facts], committed: 0 });
+      this.#logs.set(source.member, { facts: [...facts], base, committed: start?.snapshot.index ?? 0 });
       this.#positions.set(source.member, 0);
-      this.#stores.onStart(this.#name(source), source, entries);
-      this.#observer(source).onStart(source.member, hardState, facts);
+      this.#stores.onStart(this.#name(source), source, entries, { hasSnapshot: start !== undefined });
+      this.#observer(source).onStart(source.member, hardState, facts, start);
     });
   }
 
@@ -152,7 +167,7 @@ export class GroupInvariants implements GroupProbe {
   onTruncate(source: ProbeSource, from: Index): void {
     this.#guard(() => {
       const log = this.#log(source);
-      log.facts.length = Math.min(log.facts.length, from - 1);
+      log.facts.length = Math.min(log.facts.length, Math.max(0, from - log.base - 1));
       this.#stores.onTruncate(source.member, from);
       this.#observer(source).onTruncate(source.member, from);
     });
@@ -176,7 +191,7 @@ export class GroupInvariants implements GroupProbe {
     this.#guard(() => {
       const log = this.#log(source);
       for (let i = log.committed + 1; i <= index; i++) {
-        const fact = log.facts[i - 1];
+        const fact = log.facts[i - log.base - 1];
         if (fact === undefined) {
           throw new InvariantViolation(
             "log-matching",
@@ -207,8 +222,23 @@ export class GroupInvariants implements GroupProbe {
     });
   }
 
-  onRestore(source: ProbeSource, _index: Index, _term: Term): void {
-    this.#positions.delete(source.member);
+  onRestore(source: ProbeSource, snapshot: SnapshotMark): void {
+    this.#restores++;
+    this.#guard(() => {
+      this.#logs.set(source.member, { facts: [], base: snapshot.index, committed: snapshot.index });
+      this.#stores.onSnapshot(source.member);
+      this.#observer(source).onSnapshot(source.member, snapshot);
+    });
+  }
+
+  onCompact(source: ProbeSource, upTo: Index): void {
+    this.#compactions++;
+    this.#guard(() => {
+      const log = this.#log(source);
+      log.facts = log.facts.slice(Math.max(0, upTo - log.base));
+      log.base = upTo;
+      this.#observer(source).onCompact(source.member, upTo);
+    });
   }
 
   onSetAside(source: ProbeSource): void {
@@ -278,10 +308,10 @@ export class GroupInvariants implements GroupProbe {
     return observer;
   }
 
-  #log({ member }: ProbeSource): { facts: EntryFact[]; committed: Index } {
+  #log({ member }: ProbeSource): LogFacts {
     let log = this.#logs.get(member);
     if (log === undefined) {
-      log = { facts: [], committed: 0 };
+      log = { facts: [], base: 0, committed: 0 };
       this.#logs.set(member, log);
     }
     return log;

@@ -36,7 +36,9 @@ const SHORT_TTL_MS = 1_000;
 
 export function drawNodePlan(random: SeededRandom): NodePlan {
   const plan = drawStyle(random);
-  return random.chance(1, 2) ? { ...plan, tuning: { ...plan.tuning, sessionTtlMs: SHORT_TTL_MS } } : plan;
+  // Logs are cut often, so that whoever is away needs a snapshot.
+  const tuning = { ...plan.tuning, snapshotEveryEntries: random.pick([8, 20, 60, 200]) };
+  return { ...plan, tuning: random.chance(1, 2) ? { ...tuning, sessionTtlMs: SHORT_TTL_MS } : tuning };
 }
 
 function drawStyle(random: SeededRandom): NodePlan {

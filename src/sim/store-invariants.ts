@@ -54,7 +54,13 @@ export class StoreInvariants {
     return this.#beginnings.get(incarnation)?.isEstablished === true;
   }
 
-  onStart(name: string, { member, incarnation }: ProbeSource, entries: readonly Entry[]): void {
+  /** @param hasSnapshot - the log goes on from one: there is none of what does not serve yet */
+  onStart(
+    name: string,
+    { member, incarnation }: ProbeSource,
+    entries: readonly Entry[],
+    { hasSnapshot }: { readonly hasSnapshot: boolean } = { hasSnapshot: false },
+  ): void {
     if (incarnation === undefined) return;
     const before = this.#bound.get(member) ?? incarnation;
     this.#bound.set(member, before);
@@ -63,7 +69,15 @@ export class StoreInvariants {
       this.#broken("store-bound-once", `${name} was bound to incarnation ${one}, and now to ${two}`);
     }
     this.#stores.set(member, { incarnation, opens: [], commands: 0, voters: [] });
+    if (hasSnapshot) this.onSnapshot(member);
     this.onAppend(name, member, entries);
+  }
+
+  onSnapshot(member: MemberId): void {
+    const store = this.#stores.get(member);
+    if (store === undefined) return;
+    store.opens = [0, 0];
+    store.commands++;
   }
 
   onAppend(name: string, member: MemberId, entries: readonly Entry[]): void {

@@ -1,3 +1,4 @@
+import { LIMITS } from "../../src/env/index.ts";
 import {
   decodeConfiguration,
   decodeGenesis,
@@ -19,6 +20,8 @@ import type { Openings } from "../../src/groups/openings.ts";
 import { readEntries, readMessage, writeEntries, writeMessage } from "../../src/groups/raft-codec.ts";
 import { decodeSessions, encodeSessions } from "../../src/groups/session-codec.ts";
 import { SessionTable } from "../../src/groups/sessions.ts";
+import { encodeSnapshot, SnapshotDecoder } from "../../src/groups/snapshot-format.ts";
+import { chunksOf, HASH_BYTES } from "../../src/groups/snapshot-frames.ts";
 import { type MemberStatus, memberId } from "../../src/groups/status.ts";
 import { batchOf, decodeCommand, encodeCommand } from "../../src/groups/testing.ts";
 import type { Support } from "../../src/groups/versions.ts";
@@ -99,6 +102,29 @@ export const groupTargets: readonly Target[] = [
     decode: (bytes) => decodeCommand(runtime, bytes),
   },
   {
+    name: "snapshot",
+    make: (chance) => {
+      const sessions = new SessionTable();
+      const facts = {
+        incarnation: incarnation(chance),
+        position: chance.number(),
+        timeMs: chance.number(),
+        openIndex: chance.number(),
+        establishedIndex: chance.number(),
+        machine: { name: text(chance, 20), version: chance.number() },
+        agreed: chance.isOneIn(2) ? { format: 1, version: chance.number(), commands: ["drop", "put"] } : undefined,
+      };
+      const chunks = chance.list(4, () => ({ [text(chance, 8)]: chance.number() }));
+      return Buffer.concat([...encodeSnapshot(facts, sessions, chunks)]);
+    },
+    decode: (bytes) => {
+      const decoder = new SnapshotDecoder();
+      decoder.push(bytes.subarray(0, 40));
+      decoder.push(bytes.subarray(40));
+      return decoder.end();
+    },
+  },
+  {
     name: "raft-message",
     make: (chance) => {
       writeMessage(writer, message(chance));
@@ -141,6 +167,7 @@ function frame(chance: Chance): BondFrame {
     () => ({ type: "read-reply", request: chance.number(), index: chance.isOneIn(2) ? chance.number() : undefined }),
     () => ({ type: "fetch", incarnation: incarnation(chance), after: from, commit: chance.number() }),
     () => ({ type: "released", incarnation: incarnation(chance) }),
+    () => snapshotFrame(chance),
     () => ({ type: "transfer", to: chance.isOneIn(2) ? (id(chance) as PeerId) : undefined }),
     () => ({
       type: "entries",
@@ -181,6 +208,26 @@ function message(chance: Chance): Message {
 function openings(chance: Chance): Openings {
   const ids = chance.list(64, () => sessionKey(chance));
   return { count: ids.length === 0 ? 0 : ids.length + chance.below(1000), ids };
+}
+
+function snapshotFrame(chance: Chance): BondFrame {
+  const bound = incarnation(chance);
+  const index = chance.number();
+  const chunk = chance.size(LIMITS.snapshotChunksMax);
+  const bytes = 1 + chance.size(600_000);
+  const snapshot = {
+    ...position(chance),
+    configuration: chance.bytes(chance.size(200)),
+    bytes,
+    hashes: chance.bytes(HASH_BYTES * chunksOf(bytes)),
+  };
+  return chance.pick<BondFrame>([
+    { type: "log-begins", incarnation: bound, index },
+    { type: "snapshot-ask", incarnation: bound, index },
+    { type: "snapshot-offer", incarnation: bound, snapshot },
+    { type: "snapshot-fetch", incarnation: bound, index, chunk },
+    { type: "snapshot-chunk", incarnation: bound, index, chunk, data: chance.bytes(chance.size(200)) },
+  ]);
 }
 
 function status(chance: Chance): MemberStatus {

@@ -1,5 +1,7 @@
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
+import { LIMITS } from "../../src/env/index.ts";
+import { chunksOf, HASH_BYTES, type SnapshotFrame } from "../../src/groups/snapshot-frames.ts";
 import { type MemberStatus, memberId } from "../../src/groups/status.ts";
 import { hash, type PeerId, type UniqueId } from "../../src/identity/index.ts";
 import type { Entry, LogPosition, MemberId, Message } from "../../src/raft/index.ts";
@@ -110,6 +112,40 @@ export const arbitraryMessage: fc.Arbitrary<Message> = fc.oneof(
     term: arbitraryTerm,
     place: arbitraryPosition,
     round: arbitraryNumber,
+  }),
+);
+
+const arbitraryChunk = fc.integer({ min: 0, max: LIMITS.snapshotChunksMax });
+
+export const arbitrarySnapshotFrame: fc.Arbitrary<SnapshotFrame> = fc.oneof(
+  record({
+    type: fc.constantFrom("log-begins" as const, "snapshot-ask" as const),
+    incarnation: arbitraryIncarnation,
+    index: arbitraryNumber,
+  }),
+  record({
+    type: fc.constant("snapshot-offer" as const),
+    incarnation: arbitraryIncarnation,
+    snapshot: fc
+      .tuple(arbitraryPosition, fc.uint8Array({ maxLength: 300 }), fc.integer({ min: 1, max: 1_000_000 }))
+      .chain(([place, configuration, bytes]) => {
+        const length = chunksOf(bytes) * HASH_BYTES;
+        const hashes = fc.uint8Array({ minLength: length, maxLength: length });
+        return hashes.map((drawn) => ({ ...place, configuration, bytes, hashes: drawn }));
+      }),
+  }),
+  record({
+    type: fc.constant("snapshot-fetch" as const),
+    incarnation: arbitraryIncarnation,
+    index: arbitraryNumber,
+    chunk: arbitraryChunk,
+  }),
+  record({
+    type: fc.constant("snapshot-chunk" as const),
+    incarnation: arbitraryIncarnation,
+    index: arbitraryNumber,
+    chunk: arbitraryChunk,
+    data: fc.uint8Array({ maxLength: 300 }),
   }),
 );
 

@@ -14,7 +14,7 @@ import {
 import { hashBytes, Identity } from "../../src/identity/index.ts";
 import { createNetwork, type Network } from "../../src/network.ts";
 import type { NetworkOptions } from "../../src/network-options.ts";
-import { memoryStorageFactory, type StorageFactory } from "../../src/storage/index.ts";
+import { memoryStorageFactory, type SimDisk, type StorageFactory, simStorageFactory } from "../../src/storage/index.ts";
 import { MemoryNetwork } from "../../src/transport/index.ts";
 
 /** The machine of most scenarios. */
@@ -49,6 +49,8 @@ export interface NodeOptions extends NetworkOptions {
   readonly identitySeed?: Uint8Array;
   /** As if its groups were of older or newer code. */
   readonly code?: GroupCode;
+  /** Instead of both: keeps its groups and its identity from one life to the next. */
+  readonly disk?: SimDisk;
 }
 
 /** Whole nodes on virtual time, over a wire that delays, and that can be cut. */
@@ -78,7 +80,8 @@ export class Nodes {
     const bootstrap = [...this.#addresses.values()].filter((other) => other !== address);
     this.#addresses.set(name, address);
     const env = this.world.env(name);
-    const { network = "test", storage = memoryStorageFactory(env), identitySeed, code, ...rest } = options;
+    const { network = "test", disk, identitySeed = disk?.identitySeed, code, ...given } = options;
+    const { storage = disk ? simStorageFactory(disk, env) : memoryStorageFactory(env), ...rest } = given;
     const identity = Identity.fromSeed(identitySeed ?? hashBytes(`${name}/${env.random.uint32()}`));
     const started = await createNetwork(
       network,

@@ -1,6 +1,7 @@
 import { badOption, LIMITS, mosaikError } from "../../env/index.ts";
 import { DecodeError, type InlineCodec, inlineMessagePack, type Schema, validate } from "../../wire/index.ts";
 import { checkFields, checkName, checkSynchronous, checkVersion, notAsync } from "./checks.ts";
+import { fromPlainChunks, plainChunks } from "./plain-chunks.ts";
 import { attachRuntime, makeRuntime } from "./runtime.ts";
 import type { StateMachine } from "./state-machine.ts";
 import type { ApplyContext, Command, Machine, NoMachine, Nothing, Query } from "./types.ts";
@@ -107,9 +108,10 @@ class NamedMachine<State extends object, Chunk> implements StateMachine<NamedCom
     notAsync("state", this.#state);
     const { snapshot, restore } = machine;
     if (snapshot === false) return;
-    this.snapshot = () => (snapshot === undefined ? [this.#state] : snapshot(this.#state));
+    this.snapshot = () => (snapshot === undefined ? plainChunks(this.#state) : snapshot(this.#state));
     this.restore = (chunks, version) => {
-      this.#state = restore === undefined ? onlyChunk<State>(chunks) : restore(chunks as Iterable<Chunk>, version);
+      const plain = restore === undefined;
+      this.#state = plain ? (fromPlainChunks(chunks) as State) : restore(chunks as Iterable<Chunk>, version);
     };
   }
 
@@ -124,11 +126,6 @@ class NamedMachine<State extends object, Chunk> implements StateMachine<NamedCom
     if (handler === undefined) throw badOption("query", `\`${name}\` is not known`);
     return handler(this.#state, input);
   }
-}
-
-function onlyChunk<State>(chunks: Iterable<unknown>): State {
-  const [state] = chunks;
-  return state as State;
 }
 
 function handlersOf<F extends AnyCommand | AnyQuery>(option: string, handlers: unknown): ReadonlyMap<string, F> {
