@@ -3,12 +3,14 @@ import type { PeerId } from "../identity/index.ts";
 import { hashBytes } from "../identity/index.ts";
 import type { Envelope, MemberId } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
-import type { Link, LinkClose } from "../wire/index.ts";
+import { CLOSE, type Link, type LinkClose } from "../wire/index.ts";
 import { type BondFrame, decodeFrame, encodeFrame } from "./frames.ts";
 import { type MemberStatus, memberId } from "./status.ts";
 import type { Support } from "./versions.ts";
 
 export interface BondHandlers {
+  /** The peer names another store than before: why that cannot be; undefined: it can. */
+  doubt(bond: Bond, status: MemberStatus): string | undefined;
   onFrame(bond: Bond, frame: BondFrame): void;
   onDrain(bond: Bond): void;
   onClose(bond: Bond, close: LinkClose): void;
@@ -70,6 +72,10 @@ export class Bond {
       onFrame: (kind, payload) => {
         const frame = decodeFrame(kind, payload);
         if (frame === undefined || !this.#isOpen) return;
+        if (frame.type === "status" && frame.status.storeId !== this.#status.storeId) {
+          const doubt = handlers.doubt(this, frame.status);
+          if (doubt !== undefined) return void this.close(CLOSE.groupStaleStore, doubt);
+        }
         if (frame.type === "status") this.#onStatus(frame.status);
         if (frame.type === "machine") this.#machine = frame.support;
         handlers.onFrame(this, frame);

@@ -1,39 +1,50 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { describe, it } from "node:test";
-import { peer, statusOf } from "../../test/groups/kit.ts";
+import { peer, statusOf, store } from "../../test/groups/kit.ts";
 import type { PeerDirectory } from "../discovery/index.ts";
 import { LIMITS, Scope, silentLogger, VirtualWorld } from "../env/index.ts";
 import { hash, type PeerId } from "../identity/index.ts";
+import type { StoreId } from "../storage/index.ts";
 import type { Endpoint } from "../transport/index.ts";
 import { CLOSE, type Hello, type Link, type LinkHandlers } from "../wire/index.ts";
 import type { Bond } from "./bond.ts";
 import { Bonds, type Verdict } from "./bonds.ts";
-import { encodeHello } from "./frames.ts";
-import { NO_OPENINGS } from "./openings.ts";
+import { encodeFrame, encodeHello } from "./frames.ts";
+import { NO_OPENINGS, type Openings } from "./openings.ts";
 
 const GROUP = hash("group");
 const MACHINE = { name: "m", version: 1, codec: "c" };
 
-const payload = encodeHello({
-  group: GROUP,
-  proof: new Uint8Array(0),
-  machine: MACHINE,
-  openings: NO_OPENINGS,
-  status: statusOf({}),
+/** Of a store that was opened so often, in the last of these places. */
+const opened = (...ids: readonly number[]): Openings => ({
+  count: ids.length,
+  ids: ids.map((id) => `${id}`.repeat(32)),
 });
-const hello: Hello = { versionMin: 1, versionMax: 1, network: GROUP, features: 0, proof: new Uint8Array(0), payload };
+
+function helloOf(openings: Openings, storeId = store("ada")): Hello {
+  const proof = new Uint8Array(0);
+  const payload = encodeHello({ group: GROUP, proof, machine: MACHINE, openings, status: statusOf({ storeId }) });
+  return { versionMin: 1, versionMax: 1, network: GROUP, features: 0, proof, payload };
+}
+
+const hello = helloOf(opened(1));
 
 /** A link in name only: it notes how it ends. */
 class FakeLink {
-  readonly remotePayload = payload;
+  readonly remotePayload: Uint8Array;
   readonly isInitiator = false;
   isOpen = true;
   closedWith: number | undefined;
   handlers: LinkHandlers | undefined;
   readonly remoteId: PeerId;
 
-  constructor(remoteId: PeerId) {
+  constructor(remoteId: PeerId, { payload }: Hello) {
     this.remoteId = remoteId;
+    this.remotePayload = payload;
+  }
+  tell(storeId: StoreId): void {
+    const { kind, payload } = encodeFrame({ type: "status", status: statusOf({ storeId }) });
+    this.handlers?.onFrame(kind, payload);
   }
   start(handlers: LinkHandlers): void {
     this.handlers = handlers;
@@ -46,6 +57,8 @@ class FakeLink {
 class Bench {
   readonly events: string[] = [];
   readonly bonds: Bonds;
+  openings = opened(1);
+  lookups = 0;
 
   constructor() {
     const env = new VirtualWorld({ seed: 1 }).env("ada");
@@ -57,12 +70,12 @@ class Bench {
       selfId: "0".repeat(64) as PeerId,
       group: GROUP,
       endpoint: {} as Endpoint,
-      directory: { inGroup: () => [], get: () => undefined } as unknown as PeerDirectory,
+      directory: { inGroup: () => this.#lookUp(), get: () => undefined } as unknown as PeerDirectory,
       secrets: [],
       machine: MACHINE,
       logger: silentLogger,
       status: () => statusOf({}),
-      openings: () => NO_OPENINGS,
+      openings: () => this.openings,
       refusalOf: () => undefined,
       handlers: {
         onOpen: tell("open"),
@@ -75,12 +88,17 @@ class Bench {
     });
   }
 
-  accept(remoteId: PeerId): Verdict {
-    return this.bonds.accept(hello, { remoteId, exportKey: () => new Uint8Array(32) });
+  #lookUp(): never[] {
+    this.lookups++;
+    return [];
   }
 
-  link(remoteId: PeerId): FakeLink {
-    const link = new FakeLink(remoteId);
+  accept(remoteId: PeerId, shown = hello): Verdict {
+    return this.bonds.accept(shown, { remoteId, exportKey: () => new Uint8Array(32) });
+  }
+
+  link(remoteId: PeerId, shown = hello): FakeLink {
+    const link = new FakeLink(remoteId, shown);
     this.bonds.onLink(link as unknown as Link);
     return link;
   }
@@ -122,5 +140,38 @@ describe("bonds", () => {
     // This one was let in before, and its link came up only now.
     equal(bench.link(peer("dan")).closedWith, CLOSE.gracefulShutdown);
     equal(bench.bonds.all.length, 1);
+  });
+
+  it("are not made before both stores are open: a store whose openings are not told would be believed", () => {
+    const bench = new Bench();
+    bench.openings = NO_OPENINGS;
+    equal(codeOf(bench.accept(peer("bob"))), CLOSE.groupNotFound);
+    bench.bonds.refresh();
+    equal(bench.lookups, 0);
+
+    bench.openings = opened(1);
+    bench.bonds.refresh();
+    equal(bench.lookups, 1);
+    equal(codeOf(bench.accept(peer("bob"), helloOf(NO_OPENINGS))), CLOSE.groupNotFound);
+    equal(codeOf(bench.accept(peer("bob"))), undefined);
+  });
+
+  it("a peer may draw a new store, and never names one again that was seen before", () => {
+    const bench = new Bench();
+    const link = bench.link(peer("bob"));
+    link.tell(store("two"));
+    equal(bench.bonds.get(peer("bob"))?.status.storeId, store("two"));
+    equal(link.closedWith, undefined);
+    link.tell(store("ada"));
+    equal(link.closedWith, CLOSE.groupStaleStore);
+    equal(bench.bonds.get(peer("bob"))?.status.storeId, store("two"));
+  });
+
+  it("a link whose hello was overtaken by word of a new store is closed, and the new store stays the one that counts", () => {
+    const bench = new Bench();
+    equal(codeOf(bench.accept(peer("bob"))), undefined);
+    bench.link(peer("bob")).tell(store("two"));
+    equal(bench.link(peer("bob")).closedWith, CLOSE.groupStaleStore);
+    equal(codeOf(bench.accept(peer("bob"), helloOf(opened(2), store("two")))), undefined);
   });
 });

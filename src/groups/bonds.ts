@@ -13,12 +13,17 @@ export const GROUP_PROTOCOL = "mosaik/group/1";
 const HIGHER_ID_WAITS_MS = 300;
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 5_000;
+/** A member whose store is opening is asked again after at most so long, and so often; then as any other that refuses. */
+const RETRY_OPENING_MS = 100;
+const RETRIES_OPENING_MAX = 20;
 
 type Stream = { readonly remoteId: PeerId; exportKey: Link["exportKey"] };
 export type Verdict = { readonly payload: Uint8Array } | { readonly refuse: number; readonly reason: string };
 
 interface Attempt {
   failures: number;
+  /** Refusals of a peer that advertises the group and is not in it, or not yet. */
+  absences: number;
   timer: Timer | undefined;
   controller: AbortController | undefined;
   /** A dial was answered, refused or failed since the peer's entry last changed. */
@@ -41,7 +46,11 @@ export interface BondsOptions {
   readonly openings: () => Openings;
   /** Why this peer's machine is too old for the group, if it is. */
   readonly refusalOf: (peer: PeerId, version: number) => string | undefined;
-  readonly handlers: BondHandlers & { onOpen(bond: Bond): void; onAttempted(): void; onDoubted(by: PeerId): void };
+  readonly handlers: Omit<BondHandlers, "doubt"> & {
+    onOpen(bond: Bond): void;
+    onAttempted(): void;
+    onDoubted(by: PeerId): void;
+  };
 }
 
 /**
@@ -50,6 +59,8 @@ export interface BondsOptions {
  * Both sides may dial; the lower peer id's dial wins. An established bond gives way to a newer one, since a peer dials only when it has none;
  * the exception is the echo of a dial that crossed ours. Failed dials are tried again, 100 ms doubling to 5 s, and at once when the peer's
  * entry changes.
+ *
+ * None is made before our store is open: only with its openings in the hello can the other side tell that it is the one that it knows.
  */
 export class Bonds {
   readonly #o: BondsOptions;
@@ -82,7 +93,7 @@ export class Bonds {
 
   /** Discovery's view of the group changed; `changed` is dialled without waiting for its back-off. */
   refresh(changed?: PeerId): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#o.openings().count === 0) return;
     const members = this.#o.directory.inGroup(this.#o.group);
     const ids = new Set(members.map(({ id }) => id));
     for (const [peer, attempt] of [...this.#attempts]) {
@@ -116,7 +127,12 @@ export class Bonds {
       void link.close(CLOSE.gracefulShutdown, "left");
       return;
     }
-    this.#adopt(link, decodeHello(link.remotePayload));
+    const hello = decodeHello(link.remotePayload);
+    // Since its hello came, another bond may have shown that this store was given up.
+    const doubt = this.#openings.doubt(link.remoteId, hello.status.storeId, hello.openings);
+    if (doubt === undefined) return this.#adopt(link, hello);
+    link.start({ onFrame: () => {}, onClose: () => {} });
+    void link.close(CLOSE.groupStaleStore, doubt);
   }
 
   /** The group agreed on more than some of its readers can apply: they are let go. */
@@ -144,11 +160,12 @@ export class Bonds {
     let attempt = this.#attempts.get(peer);
     if (attempt === undefined) {
       if (this.#attempts.size + this.#bonds.size >= LIMITS.bondsMax) return;
-      attempt = { failures: 0, timer: undefined, controller: undefined, wasTried: false };
+      attempt = { failures: 0, absences: 0, timer: undefined, controller: undefined, wasTried: false };
       this.#attempts.set(peer, attempt);
       this.#arm(peer, attempt, this.#o.selfId < peer ? 0 : HIGHER_ID_WAITS_MS);
-    } else if (atOnce && attempt.controller === undefined && attempt.failures > 0) {
+    } else if (atOnce && attempt.controller === undefined && attempt.failures + attempt.absences > 0) {
       attempt.failures = 0;
+      attempt.absences = 0;
       this.#arm(peer, attempt, this.#o.selfId < peer ? 0 : HIGHER_ID_WAITS_MS);
     }
   }
@@ -192,12 +209,17 @@ export class Bonds {
   }
 
   #onDialFailed(peer: PeerId, attempt: Attempt, error: DialError | LinkRefused | DecodeError): void {
+    const isOpening = error instanceof LinkRefused && error.close.code === CLOSE.groupNotFound;
+    if (isOpening && ++attempt.absences <= RETRIES_OPENING_MAX) return this.#armWithin(peer, attempt, RETRY_OPENING_MS);
     attempt.failures++;
     attempt.wasTried = true;
     if (error instanceof LinkRefused) this.#onRefused(peer, error.close);
-    const ceilingMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt.failures - 1, 10));
-    this.#arm(peer, attempt, ceilingMs / 2 + this.#o.env.random.below(Math.ceil(ceilingMs / 2) + 1));
+    this.#armWithin(peer, attempt, Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt.failures - 1, 10)));
     this.#o.handlers.onAttempted();
+  }
+
+  #armWithin(peer: PeerId, attempt: Attempt, ceilingMs: number): void {
+    this.#arm(peer, attempt, ceilingMs / 2 + this.#o.env.random.below(Math.ceil(ceilingMs / 2) + 1));
   }
 
   #onRefused(peer: PeerId, { code, reason, by }: LinkClose): void {
@@ -219,6 +241,7 @@ export class Bonds {
       this.#o.handlers.onClose(previous, { code: CLOSE.groupAlreadyBonded, reason: "replaced", by: "us" });
     }
     bond.start({
+      doubt: (from, { storeId }) => this.#openings.doubtSuccessor(from.peer, storeId),
       onFrame: (from, frame) => {
         if (frame.type === "status") this.#openings.remember(from.peer, frame.status.storeId);
         this.#o.handlers.onFrame(from, frame);
@@ -250,6 +273,8 @@ export class Bonds {
       this.#report(peer, CLOSE.groupInvalidProof, "wrong or missing secret");
       return { refuse: CLOSE.groupInvalidProof, reason: "the group's secret was not proved" };
     }
+    if (this.#o.openings().count === 0 || hello.openings.count === 0)
+      return { refuse: CLOSE.groupNotFound, reason: "the store is not open yet" };
     const doubt = this.#openings.doubt(peer, hello.status.storeId, hello.openings);
     if (doubt !== undefined) {
       this.#report(peer, CLOSE.groupStaleStore, doubt);

@@ -6,7 +6,7 @@ import type { PeerId } from "../identity/index.ts";
 import type { MemberId } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import { decideFounding, type FoundingView, type ProvisionalView, type Seen, shouldSetAside } from "./founding.ts";
-import { type MemberStatus, memberId } from "./status.ts";
+import { type MemberStatus, memberId, NO_STORE } from "./status.ts";
 
 /** Peers by id, so that a row can speak of the lowest, the second, … */
 const peers: readonly PeerId[] = ["ada", "bob", "cyd", "dan", "eve", "fay"].map(peer).sort();
@@ -190,6 +190,7 @@ const setAsideRows: readonly (readonly [title: string, view: Partial<Provisional
     false,
   ],
   ["one of three elsewhere: a leader's is lost", atOnce({ others: [seen(1, provisional), seen(2)] }), true],
+  ["a voter whose store is not open yet is not lost", atOnce({ others: [seen(1, { storeId: NO_STORE })] }), false],
   ["a leader gives way at once to an open one", atOnce({ others: [leading(3, higher, { isOpen: true })] }), true],
   ["… not to one that another tells of", atOnce({ others: [seen(3, { ...open(higher), leader: peers[4] })] }), false],
   ["… to one of the lower id, if as many hold it", atOnce({ others: [leading(3, lower)] }), true],

@@ -1,7 +1,7 @@
 import type { PeerId } from "../identity/index.ts";
 import type { MemberId } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
-import { type MemberStatus, memberId, peerOf } from "./status.ts";
+import { type MemberStatus, memberId, NO_STORE, peerOf } from "./status.ts";
 
 /** Another member as seen over its bond. */
 export interface Seen {
@@ -110,7 +110,7 @@ export function shouldSetAside(view: ProvisionalView): boolean {
 /** A store never leaves one incarnation for another, and a peer never gets its store back. */
 function isLost({ incarnation, voters, others, isLeader }: ProvisionalView): boolean {
   const gone = others.filter(({ peer, status }) => {
-    if (!voters.some((voter) => peerOf(voter) === peer)) return false;
+    if (status.storeId === NO_STORE || !voters.some((voter) => peerOf(voter) === peer)) return false;
     if (!voters.includes(memberId(peer, status.storeId))) return true;
     return status.incarnation !== undefined && status.incarnation !== incarnation;
   });

@@ -4,7 +4,7 @@ import { peer, statusOf, store } from "../../test/groups/kit.ts";
 import type { MemberId, ProgressStatus } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import { Keeper, type KeeperView } from "./keeper.ts";
-import { type MemberStatus, memberId, peerOf } from "./status.ts";
+import { type MemberStatus, memberId, NO_STORE, peerOf } from "./status.ts";
 
 const INCARNATION = store("incarnation") as unknown as IncarnationId;
 const TIMING = { heartbeatTicks: 6, promoteAfterTicks: 4, removeDeadAfterTicks: 20 };
@@ -126,6 +126,13 @@ describe("a leader looks after its voters", () => {
     );
     deepEqual([next?.type, next?.member], ["add", member("cyd", "another")]);
     equal(new Set(next?.voters.map(peerOf)).size, 3);
+  });
+
+  it("a voter that restarts, and whose store is not open yet, is no dead one", () => {
+    const others = [seen("bob", { role: "voter" }), seen("dan")];
+    const isOpening = { storeId: NO_STORE, incarnation: undefined, role: "free" } as const;
+    const given = view({ progress: [follower(bob), follower(cyd, 10)], others: [...others, seen("cyd", isOpening)] });
+    equal(firstChange(new Keeper(TIMING, new Map()), given), undefined);
   });
 
   it("lets go of those who ask, first", () => {

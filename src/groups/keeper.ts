@@ -3,7 +3,7 @@ import type { PeerId } from "../identity/index.ts";
 import type { Index, MemberId, ProgressStatus } from "../raft/index.ts";
 import { TICK_MS } from "./driver.ts";
 import { decideMembership, type MembershipChange } from "./membership.ts";
-import { type MemberStatus, memberId, peerOf } from "./status.ts";
+import { type MemberStatus, memberId, NO_STORE, peerOf } from "./status.ts";
 
 /** A reader that lacks no more than this is caught up: the rest is on its way. */
 const CAUGHT_UP_ENTRIES = 1_000;
@@ -137,7 +137,9 @@ export class Keeper {
     return progress
       .filter(({ member, silentTicks }) => {
         const now = others.find(({ peer }) => peer === peerOf(member));
-        const hasAnotherStore = now !== undefined && memberOf(now) !== member;
+        // One whose store is not open yet says nothing of it.
+        const isTold = now !== undefined && now.status.storeId !== NO_STORE;
+        const hasAnotherStore = isTold && memberOf(now) !== member;
         return hasAnotherStore || silentTicks >= this.#timing.removeDeadAfterTicks;
       })
       .map(({ member }) => member);

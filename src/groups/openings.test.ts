@@ -56,6 +56,13 @@ describe("the memory of openings", () => {
     equal(memory.doubt(peer("bob"), STORE, opened("abc")), undefined);
   });
 
+  it("a store that takes the place of another is one that was never seen", () => {
+    const memory = having(opened("ab"));
+    equal(memory.doubtSuccessor(ADA, store("two")), undefined);
+    equal(memory.doubtSuccessor(peer("bob"), STORE), undefined);
+    match(memory.doubtSuccessor(ADA, STORE) ?? "", /seen before/);
+  });
+
   it("a store that is not open yet is none", () => {
     const memory = having(opened("ab"));
     memory.remember(ADA, NO_STORE);

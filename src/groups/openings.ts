@@ -52,6 +52,12 @@ export class OpeningsMemory {
     return same === known ? undefined : "the store lacks an opening that was seen: it was copied, or rolled back";
   }
 
+  /** As `doubt`, for a store that takes the place of another without telling its openings: it must be one that nobody saw before. */
+  doubtSuccessor(peer: PeerId, storeId: StoreId): string | undefined {
+    const isKnown = this.#seen.get(peer)?.some((store) => store.storeId === storeId) === true;
+    return isKnown ? "the store was seen before, and comes back without its openings" : undefined;
+  }
+
   /** Called for a store that nothing speaks against. */
   remember(peer: PeerId, storeId: StoreId, openings?: Openings): void {
     if (storeId === NO_STORE || openings?.count === 0) return;

@@ -162,7 +162,7 @@ async function bond(
     group,
     proof: new Uint8Array(0),
     machine,
-    openings: { count: 0, ids: [] },
+    openings: { count: 1, ids: ["0".repeat(32)] },
     status,
   });
   const answer = new Promise<MemberStatus>((resolve, reject) => {

@@ -70,7 +70,7 @@ class Mallory {
       group: group?.id as UniqueId,
       proof: new Uint8Array(0),
       machine,
-      openings: { count: 0, ids: [] },
+      openings: { count: 1, ids: ["0".repeat(32)] },
       status,
     });
     const link = await endpoint.dial({ id: network.peerId, addresses: network.status().addresses }, GROUP_PROTOCOL, {
