@@ -6,7 +6,6 @@
  * votes twice. `MemoryStorage` lives as long as its process, stores in `file/` as long as their disk. The simulator's nodes have a
  * `NodeDisk`: `FileDisk` runs the stores of `file/` on files that lose what was not synced; `SimDisk` is simpler and faster.
  */
-export { STORAGE_CONFORMANCE, type StorageScenario } from "./conformance.ts";
 export {
   type DataDirectory,
   FileDisk,

@@ -5,6 +5,7 @@ import { decodeClose, decodeHello, encodeClose, encodeHello } from "../../src/wi
 import { ByteReader, encodeFrame, type Frame, FrameDecoder, messagePack } from "../../src/wire/index.ts";
 import type { Chance } from "./chance.ts";
 import { discoveryTargets } from "./discovery-targets.ts";
+import { fileTargets } from "./file-targets.ts";
 import { groupTargets } from "./group-targets.ts";
 import { storageTargets } from "./storage-targets.ts";
 import { id, type Target, text } from "./target.ts";
@@ -70,7 +71,13 @@ const wireTargets: readonly Target[] = [
   },
 ];
 
-export const TARGETS: readonly Target[] = [...wireTargets, ...groupTargets, ...storageTargets, ...discoveryTargets];
+export const TARGETS: readonly Target[] = [
+  ...wireTargets,
+  ...groupTargets,
+  ...storageTargets,
+  ...fileTargets,
+  ...discoveryTargets,
+];
 
 /** Any plain data. */
 function value(chance: Chance, depth: number): unknown {

@@ -36,6 +36,22 @@ const run: Function = simulate;
 console.log(typeof run);
 `;
 
+/** A storage that is not written yet keeps no promise. */
+const TESTING = `
+import { STORAGE_CONFORMANCE, type Storage, type StorageFactory } from "mosaik/testing";
+class Mine implements StorageFactory {
+  readonly isDurable = true;
+  async open(): Promise<Storage> {
+    throw new Error("not written yet");
+  }
+}
+let failed = 0;
+for (const { name, run } of STORAGE_CONFORMANCE) await run(new Mine()).catch((error: Error) => {
+  if (name !== "" && error.message === "not written yet") failed++;
+});
+console.log(failed > 20 && failed === STORAGE_CONFORMANCE.length);
+`;
+
 const COMPILER_OPTIONS = {
   target: "es2022",
   module: "nodenext",
@@ -107,6 +123,7 @@ function install(tarball: string): void {
 function compile(): void {
   writeFileSync(join(project, "main.mts"), PROGRAM);
   writeFileSync(join(project, "simulator.mts"), SIMULATOR);
+  writeFileSync(join(project, "testing.mts"), TESTING);
   writeFileSync(join(project, "requiring.cts"), REQUIRING);
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions: COMPILER_OPTIONS }));
   run(project, process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "-p", "."]);
@@ -155,6 +172,10 @@ describe("the package", () => {
 
   test("CommonJS may require it", () => {
     equal(run(project, process.execPath, ["--no-warnings", "requiring.cjs"]).stdout, "true function\n");
+  });
+
+  test("the suite for storages is there", () => {
+    equal(run(project, process.execPath, ["testing.mjs"]).stdout, "true\n");
   });
 
   test("the simulator is there", () => {

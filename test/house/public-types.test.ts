@@ -7,7 +7,11 @@ import ts from "typescript";
 import { createProgram } from "./compiler.ts";
 import { ROOT } from "./source.ts";
 
-const ENTRIES: Readonly<Record<string, string>> = { mosaik: "src/index.ts", "mosaik/sim": "src/sim/index.ts" };
+const ENTRIES: Readonly<Record<string, string>> = {
+  mosaik: "src/index.ts",
+  "mosaik/sim": "src/sim/index.ts",
+  "mosaik/testing": "src/testing/index.ts",
+};
 const SNAPSHOT = join(ROOT, "test/house/public-types.txt");
 
 /** Emits the declarations into memory, as the build would, and reads them back. */

@@ -118,8 +118,8 @@ async function checkSnapshot(
   }
 }
 
-/** Goes through all records again. */
-class Replay {
+/** Goes through all records again. @internal */
+export class Replay {
   marks: Marks | undefined;
   #index = new EntryIndex(0);
   #sequence = 0;

@@ -21,17 +21,18 @@ export async function loadOrCreateSecret(files: FileSystem, env: Env, directory:
     if (found !== undefined) {
       // Its name may not be on the disk yet.
       await files.syncDirectory(directory);
-      return decode(found, path);
+      return decodeSecret(found, path);
     }
     const secret = env.random.bytes(ID_BYTES);
-    await writeWhole(files, { folder: directory, name: NAME }, encode(secret));
+    await writeWhole(files, { folder: directory, name: NAME }, encodeSecret(secret));
     return secret;
   } catch (cause) {
     throw storageError(cause, path);
   }
 }
 
-function encode(secret: Uint8Array): Buffer {
+/** @internal */
+export function encodeSecret(secret: Uint8Array): Buffer {
   const bytes = Buffer.alloc(FILE_BYTES);
   MAGIC.copy(bytes);
   bytes.writeUInt8(VERSION, MAGIC.length);
@@ -40,7 +41,8 @@ function encode(secret: Uint8Array): Buffer {
   return bytes;
 }
 
-function decode(bytes: Buffer, path: string): Uint8Array {
+/** @internal */
+export function decodeSecret(bytes: Buffer, path: string): Uint8Array {
   const isWhole =
     bytes.length === FILE_BYTES &&
     bytes.subarray(0, MAGIC.length).equals(MAGIC) &&

@@ -91,7 +91,8 @@ export class SnapshotFileWriter {
   }
 }
 
-function headBytes(id: string, { index, term, configuration }: SnapshotPlace): Buffer {
+/** @internal */
+export function headBytes(id: string, { index, term, configuration }: SnapshotPlace): Buffer {
   const bytes = Buffer.alloc(HEAD_BYTES + configuration.length);
   MAGIC.copy(bytes);
   bytes.writeUInt8(VERSION, 8);
@@ -105,7 +106,8 @@ function headBytes(id: string, { index, term, configuration }: SnapshotPlace): B
   return bytes;
 }
 
-function headSum(bytes: Buffer): number {
+/** @internal Also for tests, which damage what is under the sum. */
+export function headSum(bytes: Buffer): number {
   return crc32c(bytes, HEAD_BYTES, bytes.length, crc32c(bytes, 0, 52));
 }
 
@@ -192,13 +194,18 @@ export class SnapshotFile implements SnapshotReader {
 }
 
 async function readHead(file: OpenFile, ref: SnapshotRef): Promise<{ head: SnapshotHead; chunkBytes: number }> {
-  const fixed = Buffer.alloc(HEAD_BYTES);
-  const isShort = (await file.read(fixed, 0)) < HEAD_BYTES;
-  if (isShort || !fixed.subarray(0, 8).equals(MAGIC)) throw new Damage("the snapshot's head is wrong");
-  const length = fixed.readUInt32LE(48);
-  if (length > LIMITS.snapshotConfigurationBytesMax) throw new Damage("the snapshot's head is wrong");
-  const bytes = Buffer.alloc(HEAD_BYTES + length);
-  await file.read(bytes, 0);
+  const bytes = Buffer.alloc(HEAD_BYTES + LIMITS.snapshotConfigurationBytesMax);
+  return decodeSnapshotHead(bytes.subarray(0, await file.read(bytes, 0)), ref);
+}
+
+/** @param file - its first bytes, head included. @throws Damage, NewerVersion */
+export function decodeSnapshotHead(file: Buffer, ref: SnapshotRef): { head: SnapshotHead; chunkBytes: number } {
+  if (file.length < HEAD_BYTES || !file.subarray(0, 8).equals(MAGIC)) throw new Damage("the snapshot's head is wrong");
+  const length = file.readUInt32LE(48);
+  if (length > LIMITS.snapshotConfigurationBytesMax || HEAD_BYTES + length > file.length) {
+    throw new Damage("the snapshot's head is wrong");
+  }
+  const bytes = file.subarray(0, HEAD_BYTES + length);
   const chunkBytes = bytes.readUInt32LE(12);
   const isWhole = bytes.readUInt32LE(52) === headSum(bytes) && chunkBytes > 0 && chunkBytes <= 64 * 1024 * 1024;
   if (!isWhole) throw new Damage("the snapshot's head is wrong");
