@@ -60,6 +60,8 @@ export class Nodes {
   readonly log: LogLine[] = [];
   readonly #addresses = new Map<string, string>();
   readonly #networks = new Map<string, Network>();
+  /** Of the process that has this name now. */
+  readonly #lives = new Map<string, { isOver: boolean }>();
   readonly #blocked = new Set<string>();
   readonly #closers: (() => Promise<void>)[] = [];
 
@@ -83,6 +85,8 @@ export class Nodes {
     const { network = "test", disk, identitySeed = disk?.identitySeed, code, ...given } = options;
     const { storage = disk ? simStorageFactory(disk, env) : memoryStorageFactory(env), ...rest } = given;
     const identity = Identity.fromSeed(identitySeed ?? hashBytes(`${name}/${env.random.uint32()}`));
+    const life = { isOver: false };
+    this.#lives.set(name, life);
     const started = await createNetwork(
       network,
       { listen: address, insecure: true, bootstrap, ...rest },
@@ -93,7 +97,7 @@ export class Nodes {
           this.wire.transport({ env: own, identity: self, address: listen }),
         storage,
         groupCode: code,
-        logger: this.#logger(name),
+        logger: this.#logger(name, life),
       },
     );
     this.#networks.set(name, started);
@@ -156,6 +160,8 @@ export class Nodes {
   kill(name: string): void {
     this.world.node(name).crash();
     this.wire.crash(this.#addresses.get(name) as string);
+    const life = this.#lives.get(name);
+    if (life !== undefined) life.isOver = true;
     this.#networks.delete(name);
   }
 
@@ -193,11 +199,12 @@ export class Nodes {
     await Promise.all([...this.#networks.values()].map((network) => network.close()));
   }
 
-  #logger(node: string): Logger {
+  /** A dead process writes nothing more, although its code may still hear that its disk is gone. */
+  #logger(node: string, life: { readonly isOver: boolean }): Logger {
     const at =
       (level: keyof Logger) =>
       (fields: object, message: string): void => {
-        this.log.push({ node, level, fields: fields as Record<string, unknown>, message });
+        if (!life.isOver) this.log.push({ node, level, fields: fields as Record<string, unknown>, message });
       };
     return { ...silentLogger, info: at("info"), warn: at("warn"), error: at("error") };
   }
