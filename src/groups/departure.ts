@@ -1,6 +1,7 @@
 import { type GroupState, type MosaikError, mosaikError, type Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
+import type { Bond } from "./bond.ts";
 import type { Bonds } from "./bonds.ts";
 import type { Conditions } from "./conditions.ts";
 import type { Life } from "./life.ts";
@@ -11,6 +12,8 @@ export interface DepartureOptions {
   readonly bonds: Bonds;
   readonly conditions: Conditions;
   readonly selfId: PeerId;
+  /** May be made a voter. */
+  readonly isEligible: boolean;
   readonly life: () => Life | undefined;
   readonly state: () => GroupState;
   /** What we tell others of ourselves changed. */
@@ -37,9 +40,14 @@ export class Departure {
     if (this.#isLeaving && life?.isLeader === true && !life.driver.raft.isHandingOver) life.office.handOver();
   }
 
-  /** The leader says that we vote no more. */
-  onReleased(incarnation: IncarnationId): void {
+  /** The leader says that we have no vote, and get none. One that was deposed cannot know. */
+  onReleased(by: Bond, incarnation: IncarnationId): void {
     if (!this.#isLeaving || this.#o.life()?.incarnation !== incarnation) return;
+    const isDeposed = this.#o.bonds.all.some(
+      ({ peer, status }) =>
+        status.incarnation === incarnation && status.leader === peer && status.term > by.status.term,
+    );
+    if (isDeposed) return;
     this.#isReleased = true;
     this.#o.conditions.notify();
   }
@@ -71,16 +79,15 @@ export class Departure {
   }
 
   /**
-   * Gives up the vote, if we have one. Resolves when that is committed.
+   * Gives up the vote, if we have one or may just get one. Resolves when that is committed.
    * @throws `last-voter` there is nobody to follow us; `group-offline` no leader let us go in time
    */
   async leave(timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    if (this.#o.life()?.role !== "voter") return;
-    this.#isLeaving = true;
-    this.#o.onChange();
-    const hasLeft = (): true | undefined => (this.#isReleased || this.#o.life()?.role !== "voter" ? true : undefined);
+    const life = this.#o.life();
+    if (life === undefined || !this.#hasPart(life)) return;
+    this.#begin();
     try {
-      if ((await this.#within(timeoutMs, signal, hasLeft)) !== undefined) return;
+      if ((await this.#within(timeoutMs, signal, () => this.#hasLeft(life))) !== undefined) return;
     } catch (error) {
       this.#stay();
       throw error;
@@ -95,12 +102,36 @@ export class Departure {
   /** As `leave`, for a member that is closed without a store to come back to: nobody waits for what cannot be. */
   async leaveQuietly(timeoutMs: number): Promise<void> {
     const life = this.#o.life();
-    if (life?.role !== "voter" || !life.replica.isOpen) return;
+    if (life === undefined || !this.#hasPart(life)) return;
+    if (life.role === "voter" && !life.replica.isOpen) return;
+    this.#begin();
+    const isDone = (): true | undefined => (this.#isLast() ? true : this.#hasLeft(life));
+    await this.#within(timeoutMs, undefined, isDone).catch(() => undefined);
+  }
+
+  /** The leader may have made a voter of a reader that does not know it yet: then its vote is needed, until it is taken back. */
+  #hasPart(life: Life): boolean {
+    return life.role === "voter" || (this.#o.isEligible && life.leader !== undefined);
+  }
+
+  #hasLeft(life: Life): true | undefined {
+    if (this.#isReleased || this.#o.life() !== life) return true;
+    return life.role === "voter" || this.#seesKeeper(life) ? undefined : true;
+  }
+
+  /** Somebody in sight leads, or may soon: that one will let us go. */
+  #seesKeeper({ incarnation }: Life): boolean {
+    return this.#o.bonds.all.some(
+      ({ peer, status }) =>
+        status.incarnation === incarnation &&
+        (status.leader === peer || (status.role === "voter" && !status.isLeaving)),
+    );
+  }
+
+  #begin(): void {
+    this.#isReleased = false;
     this.#isLeaving = true;
     this.#o.onChange();
-    await this.#within(timeoutMs, undefined, () =>
-      this.#isReleased || life.role !== "voter" || this.#isLast() ? true : undefined,
-    ).catch(() => undefined);
   }
 
   #stay(): void {

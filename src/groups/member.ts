@@ -77,6 +77,7 @@ export class Member {
       bonds: this.bonds,
       conditions: this.conditions,
       selfId,
+      isEligible: options.expect !== undefined,
       life: () => this.#life,
       state: () => this.state,
       onChange: () => this.#onChange(),
@@ -293,7 +294,7 @@ export class Member {
       case "dissolve":
         return this.#founder.onDissolve(bond, frame.incarnation);
       case "released":
-        return this.departure.onReleased(frame.incarnation);
+        return this.departure.onReleased(bond, frame.incarnation);
       case "machine":
         return this.#onChange();
       case "commands-unsupported":

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { Group } from "../../src/index.ts";
-import { type Counter, type Counters, scenario } from "./nodes.ts";
+import { type Counter, type Counters, type Nodes, scenario } from "./nodes.ts";
 
 const roles = (group: Group<typeof Counter>): string[] => group.members.map(({ role }) => role).sort();
 const votersOf = (group: Group<typeof Counter>): number => roles(group).filter((role) => role === "voter").length;
@@ -133,6 +133,47 @@ scenario("leave: by a follower, by the leader, and not by the last", async (node
   await rejects(other.leave(), { code: "last-voter" });
   equal((await other.execute({ add: 1 })).result, 3);
 });
+
+/** Resolves as soon as the leader has appended that one of these has a vote, which that one does not know yet. */
+async function promoted(nodes: Nodes, leader: string, names: readonly string[]): Promise<string> {
+  const own = (name: string): Inspected => (nodes.network(name).inspect().groups as Inspected[])[0] as Inspected;
+  for (;;) {
+    const { voters } = own(leader);
+    const name = names.find((some) => voters.includes(nodes.network(some).peerId) && own(some).role === "reader");
+    if (name !== undefined) return name;
+    await nodes.sleep(0.05);
+  }
+}
+type Inspected = { readonly voters: readonly string[]; readonly role: string };
+
+for (const how of ["leave", "close"] as const) {
+  scenario(
+    `${how}: by a reader that was just given a vote, and does not know it: the vote is taken back`,
+    async (nodes) => {
+      const [ada] = (await nodes.online(["ada"], { expect: 1 })) as [Counters];
+      await ada.execute({ add: 1 });
+      const [bob, cyd] = (await nodes.join(["bob", "cyd"], { expect: 1 })) as [Counters, Counters];
+      const name = await nodes.within(10_000, promoted(nodes, "ada", ["bob", "cyd"]));
+      await nodes.within(1_000, (name === "bob" ? bob : cyd)[how]());
+      equal((await nodes.within(1_000, ada.execute({ add: 1 }))).result, 2);
+      equal(votersOf(ada), 1);
+    },
+  );
+
+  scenario(`${how}: by a reader takes a moment, and none without a leader in sight`, async (nodes) => {
+    const [ada] = (await nodes.online(["ada", "bob", "cyd"], { expect: 3 })) as [Counters];
+    await ada.execute({ add: 1 });
+    const [dan, eve] = (await nodes.join(["dan", "eve"], { expect: 3 })) as [Counters, Counters];
+    await Promise.all([dan.when.online(), eve.when.online()]);
+    await nodes.within(100, dan[how]());
+    for (const name of ["ada", "bob", "cyd"]) nodes.kill(name);
+    await nodes.within(
+      5_000,
+      nodes.until(() => eve.leader === undefined),
+    );
+    await nodes.within(100, eve[how]());
+  });
+}
 
 scenario("leadership is transferred on request, by anybody, to whom they like", async (nodes) => {
   const groups = (await nodes.online(["ada", "bob", "cyd"], { expect: 3 })) as [Counters, Counters, Counters];
