@@ -1,4 +1,4 @@
-import { MosaikError, type Receipt, type SeededRandom } from "../env/index.ts";
+import { type Env, MosaikError, type Receipt, type SeededRandom } from "../env/index.ts";
 import { defineMachine, type Group } from "../groups/index.ts";
 import { RunViolation } from "./group-invariants.ts";
 import type { OperationEnd } from "./history.ts";
@@ -75,6 +75,8 @@ export class Client {
   readonly #fellows: () => readonly SimulatedNode[];
   readonly #random: SeededRandom;
   readonly #life: number;
+  /** Of that life: no timer of it fires in the next one, where the group that we call is nobody's. */
+  readonly #env: Env;
   readonly #group: WorkloadGroup;
   #sequence = 0;
   #isStopped = false;
@@ -89,6 +91,7 @@ export class Client {
     this.#fellows = options.fellows;
     this.#random = options.simulation.random.fork(`client/${options.id}`);
     this.#life = options.node.machine.life;
+    this.#env = options.node.machine.env;
     this.#group = options.node.group(WORKLOAD_GROUP) as unknown as WorkloadGroup;
   }
 
@@ -107,8 +110,7 @@ export class Client {
   }
 
   #think(): void {
-    const { env } = this.#node.machine;
-    env.after(this.#random.between(THINK_MS.from, THINK_MS.to), () => {
+    this.#env.after(this.#random.between(THINK_MS.from, THINK_MS.to), () => {
       if (this.#isStopped || this.#group.state === "closed") {
         this.#isStopped = true;
         return;
