@@ -111,7 +111,11 @@ export class Bond {
   }
 
   #onStatus(status: MemberStatus): void {
-    if (status.storeId !== this.#status.storeId) this.#member = memberId(this.peer, status.storeId);
+    if (status.storeId !== this.#status.storeId) {
+      this.#member = memberId(this.peer, status.storeId);
+      // With another store it is another member: its former session ends when the next one opens.
+      this.sessionKey = undefined;
+    }
     this.#status = status;
   }
 

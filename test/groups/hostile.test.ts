@@ -7,6 +7,7 @@ import { type MemberStatus, memberId } from "../../src/groups/status.ts";
 import { batchOf } from "../../src/groups/testing.ts";
 import { hashBytes, Identity, type PeerId, UniqueId } from "../../src/identity/index.ts";
 import type { Message } from "../../src/raft/index.ts";
+import type { StoreId } from "../../src/storage/index.ts";
 import { createEndpoint } from "../../src/transport/index.ts";
 import { CLOSE, type Link, type LinkClose } from "../../src/wire/index.ts";
 import { arbitraryMessage, store } from "./kit.ts";
@@ -99,6 +100,15 @@ class Mallory {
   send(frame: BondFrame): void {
     const { kind, payload } = encodeFrame(frame);
     this.link.send(kind, payload);
+  }
+
+  get closeReason(): string | undefined {
+    return this.closed?.reason;
+  }
+
+  changeStore(storeId: StoreId): void {
+    const { peer: _, ...status } = this.#self;
+    this.send({ type: "status", status: { ...status, storeId } });
   }
 
   /** Bound as they must be, so that nothing but their content is wrong. */
@@ -235,6 +245,25 @@ scenario("a command that the user's codec chokes on closes the bond, not the net
   equal(mallory.closed?.code, CLOSE.protocolViolation);
   equal((await group.execute({ add: 1 })).result, 2);
   equal(nodes.network("ada").status().ready, true);
+});
+
+scenario("a peer has one session at a time, and another one once it has another store", async (nodes) => {
+  const groups = await nodes.online(NAMES);
+  await groups[0]?.execute({ add: 1 });
+  const leader = NAMES[groups.findIndex(({ isLeader }) => isLeader)] as string;
+  const keys = ["1", "2", "3"].map((digit) => digit.repeat(32)) as [string, string, string];
+  const mallory = await Mallory.bond(nodes, leader);
+  mallory.send({ type: "open-session", key: keys[0] });
+  await nodes.sleep(100);
+  // As a member does whose store was doubted: it goes on over the same bond.
+  mallory.changeStore(store("another of mallory"));
+  mallory.send({ type: "open-session", key: keys[1] });
+  await nodes.sleep(100);
+  equal(mallory.closeReason, undefined);
+  mallory.send({ type: "open-session", key: keys[2] });
+  await nodes.sleep(100);
+  equal(mallory.closeReason, "a second session over one bond");
+  await stillWorks(groups);
 });
 
 scenario("a follower in step stays so, whatever its peers tell of themselves", async (nodes) => {
