@@ -19,6 +19,7 @@ export class Applier {
   #queue: Entry[] = [];
   #next = 0;
   #isScheduled = false;
+  #isStopped = false;
 
   constructor(options: {
     replica: Replica;
@@ -41,6 +42,7 @@ export class Applier {
 
   /** @param entries - contiguous, the next ones in the log */
   push(entries: readonly Entry[]): void {
+    if (this.#isStopped) return;
     for (const entry of entries) this.#queue.push(entry);
     if (!this.#isScheduled && !this.#isPaused) this.#run();
   }
@@ -55,8 +57,16 @@ export class Applier {
     this.#onProgress();
   }
 
+  /** Nothing is applied or told from now on: another state may have taken the place of this one. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#queue = [];
+    this.#next = 0;
+  }
+
   #run(): void {
     this.#isScheduled = false;
+    if (this.#isStopped) return;
     this.#isRunning = true;
     const start = this.#next;
     const position = this.#replica.position;

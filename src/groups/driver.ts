@@ -231,9 +231,7 @@ export class RaftDriver {
         if (this.#lastWrite === write) this.#lastWrite = undefined;
         this.enqueue({ type: "persisted", writeId });
       },
-      (cause: unknown) => {
-        if (!this.#isStopped) this.#events.onStorageFailure(cause);
-      },
+      (cause: unknown) => this.#onWriteFailure(cause),
     );
     this.#lastWrite = write;
   }
@@ -274,10 +272,15 @@ export class RaftDriver {
     const { index } = this.raft.base;
     if (index <= this.#base || this.#installing !== undefined) return;
     this.#base = index;
-    this.#storage.prunePrefix(index).catch((cause: unknown) => {
-      if (!this.#isStopped) this.#events.onStorageFailure(cause);
-    });
+    this.#storage.prunePrefix(index).catch((cause: unknown) => this.#onWriteFailure(cause));
     this.#probe?.onCompact(this.#source, index);
+  }
+
+  /** Stops here and now: whoever is told may be busy with closing, and what waited for the write must not leave meanwhile. */
+  #onWriteFailure(cause: unknown): void {
+    if (this.#isStopped) return;
+    this.stop();
+    this.#events.onStorageFailure(cause);
   }
 
   /** Promises leave only once all writes before them are durable; after a failed one they never leave. */

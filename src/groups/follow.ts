@@ -118,6 +118,8 @@ export class Puller {
   #asked: LogPosition | undefined;
   #fromCommit = false;
   #hasNews = false;
+  /** What comes next is in a snapshot up to here. */
+  #missing: Index | undefined;
   #remoteCommit: Index = 0;
   #timer: Timer | undefined;
 
@@ -136,7 +138,7 @@ export class Puller {
     const isNew = !this.#isActive;
     this.#isActive = true;
     if (isNew || this.#source === undefined || !this.#fits(this.#source)) this.#askAnother();
-    else if (this.#hasNews) this.#ask(this.#source);
+    else if (this.#hasNews || this.#hasSnapshot) this.#ask(this.#source);
   }
 
   onEntries(bond: Bond, frame: BondFrame & { type: "entries" }): void {
@@ -152,13 +154,21 @@ export class Puller {
   /** That source has it no longer; another one may, and it is asked in its time. */
   onLogBegins(bond: Bond, frame: BondFrame & { type: "log-begins" }): void {
     if (!this.#isActive || bond !== this.#source || frame.incarnation !== this.#o.incarnation) return;
-    if (frame.index > this.#o.committed().index) this.#o.onSnapshotNeeded(frame.index);
+    if (frame.index <= this.#o.committed().index) return;
+    this.#missing = frame.index;
+    this.#o.onSnapshotNeeded(frame.index);
   }
 
   stop(): void {
     this.#isActive = false;
     this.#source = undefined;
+    this.#missing = undefined;
     this.#timer?.cancel();
+  }
+
+  /** The snapshot that was missing is installed: what follows it need not wait for the next question. */
+  get #hasSnapshot(): boolean {
+    return this.#missing !== undefined && this.#o.committed().index >= this.#missing;
   }
 
   #fits({ isOpen, status }: Bond): boolean {
@@ -178,6 +188,7 @@ export class Puller {
   #ask(bond: Bond): void {
     this.#hasNews = false;
     const committed = this.#o.committed();
+    if (this.#hasSnapshot) this.#missing = undefined;
     this.#asked = this.#fromCommit ? committed : this.#o.last();
     bond.send({ type: "fetch", incarnation: this.#o.incarnation, after: this.#asked, commit: committed.index });
     this.#timer?.cancel();

@@ -1,6 +1,5 @@
 import type { Env, Logger, Scope } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
-import type { Index } from "../raft/index.ts";
 import type { IncarnationId, StorageFactory } from "../storage/index.ts";
 import type { Bonds, BondsOptions } from "./bonds.ts";
 import type { Compatibility } from "./compatibility.ts";
@@ -31,7 +30,7 @@ export interface LifeContext {
   readonly compatibility: Compatibility;
   /** Leader, term, role or progress may have changed. */
   onChange(): void;
-  onApplied(index: Index): void;
+  onApplied(): void;
   /** The replica has another state, and nobody saw what led to it. */
   onRestored(): void;
   onStorageFailure(cause: unknown): void;

@@ -72,7 +72,7 @@ export class Life {
       scope: context.scope,
       snapshotter: this.snapshots.snapshotter,
       onApplied: (entry) => context.probe?.onApply(this.#source, entry, this.replica.position),
-      onProgress: () => context.onApplied(this.replica.index),
+      onProgress: () => context.onApplied(),
     });
     this.office = new Office({
       context,
@@ -224,6 +224,7 @@ export class Life {
 
   stop(): void {
     this.driver.stop();
+    this.#applier.stop();
     this.#puller.stop();
     this.snapshots.stop();
     this.office.stop();

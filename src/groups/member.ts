@@ -100,7 +100,7 @@ export class Member {
         onCommand: (command) => this.observations.tell(command),
       },
       onChange: () => this.#onChange(),
-      onApplied: (index) => this.#onApplied(index),
+      onApplied: () => this.#onApplied(),
       onRestored: () => this.#onRestored(),
       onStorageFailure: (cause) => this.#onStorageFailure(cause),
       onBug: (cause) => this.#stop(cause),
@@ -263,6 +263,7 @@ export class Member {
     this.#life = undefined;
     this.#storage = storage;
     this.proposer.forget();
+    this.reads.forget();
     this.observations.tell({ type: "reset", position: 0 });
     this.#onChange();
   }
@@ -320,8 +321,8 @@ export class Member {
     this.bonds.refresh();
   }
 
-  #onApplied(index: number): void {
-    this.reads.onApplied(index);
+  #onApplied(): void {
+    this.reads.onApplied();
     this.conditions.notify();
   }
 

@@ -18,6 +18,11 @@ class Bench {
     this.reads.setRoute((request) => this.asked.push(request));
   }
 
+  apply(index: number): void {
+    this.applied = index;
+    this.reads.onApplied();
+  }
+
   read(deadlineUs = 1_000): { readonly waiter: ReadWaiter; readonly done: Promise<void> } {
     let waiter: ReadWaiter | undefined;
     const done = new Promise<void>((resolve, reject) => {
@@ -59,12 +64,34 @@ describe("strong reads", () => {
     });
     await bench.turn();
     bench.reads.onReply(1, 10);
-    bench.reads.onApplied(9);
+    bench.apply(9);
     await bench.turn();
     equal(isDone, false);
-    bench.reads.onApplied(12);
+    bench.apply(12);
     await done;
     equal(bench.reads.pending, 0);
+  });
+
+  it("what was confirmed in a log that another one replaced is asked again, and waits for the other replica", async () => {
+    const bench = new Bench();
+    bench.route();
+    const { done } = bench.read();
+    let isDone = false;
+    void done.then(() => {
+      isDone = true;
+    });
+    await bench.turn();
+    bench.reads.onReply(1, 10);
+    bench.apply(5);
+    bench.applied = 0; // another store, from entry 1
+    bench.reads.forget();
+    bench.apply(10);
+    await bench.turn();
+    equal(isDone, false);
+    deepEqual(bench.asked, [1, 2]);
+    bench.reads.onReply(2, 11);
+    bench.apply(11);
+    await done;
   });
 
   it("another route asks again, and the old answer confirms nothing", async () => {
@@ -135,7 +162,7 @@ describe("strong reads", () => {
     bench.reads.onReply(2, 5);
     equal(bench.reads.remove(confirmed.waiter), true);
     equal(bench.reads.pending, 0);
-    bench.reads.onApplied(5);
+    bench.apply(5);
     bench.reads.onReply(1, 0);
     equal(bench.reads.pending, 0);
   });

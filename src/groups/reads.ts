@@ -68,12 +68,23 @@ export class Reads {
     }
   }
 
-  onApplied(index: Index): void {
+  /** The local replica went on. */
+  onApplied(): void {
     if (this.#confirmed.length === 0) return;
+    const index = this.#applied();
     const ready = this.#confirmed.filter((batch) => batch.index <= index);
     if (ready.length === 0) return;
     this.#confirmed = this.#confirmed.filter((batch) => batch.index > index);
     for (const { waiters } of ready) this.#ready(waiters);
+  }
+
+  /** Another log, perhaps another history, takes the place of the one in which reads were confirmed: all are asked again. */
+  forget(): void {
+    for (const { waiters } of this.#confirmed) this.#gathering.push(...waiters);
+    for (const waiters of this.#asked.values()) this.#gathering.push(...waiters);
+    this.#confirmed = [];
+    this.#asked.clear();
+    this.#schedule();
   }
 
   /** Called every tick. */
