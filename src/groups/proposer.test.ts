@@ -16,6 +16,75 @@ const keyOf = (i: number): string => (i + 10).toString(16).padStart(2, "0").repe
 const SESSION = 5;
 const SECOND_US = 1_000_000;
 
+/**
+ * A leader whose entries this node applies while it is still being called, as a leader in the same process may: it draws what it does, from
+ * numbers below 10.
+ */
+class HastyLeader implements Route {
+  readonly proposer: Proposer;
+  readonly #draw: () => number;
+  #opening: string | undefined;
+  #session: number | undefined;
+  #sessions = 0;
+  #known = 0;
+  #applied = 0;
+
+  constructor(proposer: Proposer, draw: () => number) {
+    this.proposer = proposer;
+    this.#draw = draw;
+  }
+
+  get isFull(): boolean {
+    return this.#draw() === 0;
+  }
+  openSession(key: string): void {
+    this.#opening = key;
+    if (this.#draw() < 3) this.open();
+  }
+  closeSession(): void {
+    if (this.#draw() < 5) this.end();
+  }
+  send(session: number, batches: readonly NumberedBatch[]): boolean {
+    if (session === this.#session) this.#known = Math.max(this.#known, batches.at(-1)?.number ?? 0);
+    const drawn = this.#draw();
+    if (drawn === 0) this.end();
+    else if (drawn < 4) this.apply();
+    return drawn < 7;
+  }
+
+  open(): void {
+    const key = this.#opening;
+    if (key === undefined) return;
+    this.#opening = undefined;
+    this.#applied = 0;
+    this.#known = 0;
+    this.#session = ++this.#sessions;
+    this.proposer.onSession(key, this.#session);
+  }
+  apply(): void {
+    if (this.#session === undefined || this.#applied === this.#known) return;
+    const number = ++this.#applied;
+    this.proposer.onBatch({ session: this.#session, number, position: number, outcomes: [] });
+  }
+  /** Some of what it had may have been applied here without a result. */
+  end(): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    this.proposer.onSessionEnd(session, Math.min(this.#known, this.#applied + (this.#draw() % 3)));
+  }
+  lacks(number: number): void {
+    if (this.#session !== undefined) this.proposer.onRefused(this.#session, number);
+  }
+  refuse(number: number): void {
+    if (this.#session !== undefined) this.proposer.onUnsupported(this.#session, number, [peer("bob")]);
+  }
+  forget(): void {
+    this.#session = undefined;
+    this.proposer.forget();
+  }
+}
+
 /** A leader that notes what it gets. */
 class Leader implements Route {
   readonly opened: string[] = [];
@@ -578,5 +647,60 @@ describe("whatever happens", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("each call ends exactly once, whatever sessions come to an end, and while whom", () => {
+    const actions = ["call", "call", "call", "route", "pump", "tick", "open", "apply", "end", "lacks"] as const;
+    const action = fc.oneof(fc.constantFrom(...actions), fc.constantFrom("refuse", "forget", "no route", "give up"));
+    const drawn = fc.array(fc.nat(9), { maxLength: 200 });
+    const property = fc.property(fc.array(action, { maxLength: 80 }), drawn, (steps, numbers) => {
+      let draws = 0;
+      let keys = 0;
+      let nowUs = 0;
+      // After that it is calm: one that ends every session at once would do so without end.
+      const draw = (): number => numbers[draws++] ?? 9;
+      const proposer = new Proposer(
+        () => keyOf(keys++),
+        () => nowUs,
+      );
+      const leader = new HastyLeader(proposer, draw);
+      const ends: number[] = [];
+      const giveUps: ((cause: unknown) => void)[] = [];
+      const call = (): void => {
+        const i = ends.push(0) - 1;
+        const end = (): void => {
+          ends[i] = (ends[i] as number) + 1;
+        };
+        const batch = { count: 1, bytes: new Uint8Array(10), start: 0, end: 10 };
+        const deadlineUs = nowUs + draw() * 400_000;
+        giveUps.push(proposer.submit({ batch, values: [i], deadlineUs, onApplied: end, onFailed: end }));
+        proposer.pump();
+      };
+      const does: Record<(typeof actions)[number] | "refuse" | "forget" | "no route" | "give up", () => void> = {
+        call,
+        route: () => proposer.setRoute(leader),
+        "no route": () => proposer.setRoute(undefined),
+        pump: () => proposer.pump(),
+        tick: () => {
+          nowUs += draw() * 100_000;
+          proposer.sweep();
+        },
+        "give up": () => giveUps[draw()]?.(undefined),
+        open: () => leader.open(),
+        apply: () => leader.apply(),
+        end: () => leader.end(),
+        lacks: () => leader.lacks(draw()),
+        refuse: () => leader.refuse(draw()),
+        forget: () => leader.forget(),
+      };
+      for (const step of steps) does[step as keyof typeof does]();
+      proposer.close(undefined);
+      deepEqual(
+        ends,
+        ends.map(() => 1),
+      );
+      equal(proposer.pending, 0);
+    });
+    fc.assert(property, { numRuns: 1_000 });
   });
 });
