@@ -65,6 +65,8 @@ class NodeRun {
   readonly #waits: Waits;
   readonly #clients: Client[] = [];
   readonly #joiners: string[];
+  /** Came late, and were not online yet in any of their lives. */
+  readonly #latecomers = new Set<SimulatedNode>();
   #isFaulty = true;
   #clientIds = 0;
 
@@ -208,6 +210,7 @@ class NodeRun {
     const name = this.#joiners.shift();
     if (name === undefined) return;
     const node = await this.#simulation.addNode(name, {}, this.plan);
+    this.#latecomers.add(node);
     this.#join(node);
     this.#onRestarted(node, "late-join");
   }
@@ -264,7 +267,11 @@ class NodeRun {
     const group = this.#cast.groupOf(node);
     this.#waits.watch(node, "closed", group.closed);
     this.#waits.watch(node, "when.online", group.when.online()).then(
-      () => this.#simulation.faults.count(kind),
+      () => {
+        // One that died before it was online has come late all the same.
+        if (this.#latecomers.delete(node)) this.#simulation.faults.count("late-join");
+        if (kind !== "late-join") this.#simulation.faults.count(kind);
+      },
       () => {},
     );
   }
