@@ -161,7 +161,23 @@ export class Cast {
     const present = this.presentOf(node);
     // Until its incarnation is open for good its voters are not replaced, so nobody there can be missed.
     if (present !== undefined && this.incarnationOf(node) === undefined) return false;
-    return this.#isMajorityLeft(node, []);
+    return (this.#votesEverywhere(present) || this.#hasNoLostVoter) && this.#isMajorityLeft(node, []);
+  }
+
+  /** It is no reader that may just be getting a vote: then it would be missed as a voter that nobody counted yet. */
+  #votesEverywhere(present: ProbeSource | undefined): boolean {
+    if (present?.incarnation === undefined) return false;
+    const configurations = this.#simulation.invariants.configurationsOf(present.incarnation, this.#lost);
+    return configurations.every((voters) => voters.includes(present.member));
+  }
+
+  /** In no configuration that may be in force does a lost store vote. */
+  get #hasNoLostVoter(): boolean {
+    return this.incarnations.every((incarnation) =>
+      this.#simulation.invariants
+        .configurationsOf(incarnation, this.#lost)
+        .every((voters) => !voters.some((voter) => this.#lost.has(voter))),
+    );
   }
 
   get #isLossSettled(): boolean {
@@ -171,7 +187,17 @@ export class Cast {
   get #isCalm(): boolean {
     const { weather, nodes } = this.#simulation;
     if (weather.isBlocking) return false;
-    return nodes.every((node) => !node.isJoined(WORKLOAD_GROUP) || (!node.isPaused && this.isOnline(node)));
+    return nodes.every(
+      (node) => !node.isJoined(WORKLOAD_GROUP) || (!node.isPaused && this.isOnline(node) && this.#seesItsVoters(node)),
+    );
+  }
+
+  /** Over a half-open connection a voter takes itself for online while its leader counts the seconds until it replaces it. */
+  #seesItsVoters(node: SimulatedNode): boolean {
+    const group = this.groupOf(node);
+    if (!group.isLeader) return true;
+    const living = this.#simulation.nodes.map(({ peerId }) => peerId);
+    return group.members.every(({ id, role, isConnected }) => role !== "voter" || isConnected || !living.includes(id));
   }
 
   /** In each configuration that has this node's store, a majority is neither lost, nor among those who are gone, nor this one. */
