@@ -1,13 +1,11 @@
 import { badOption, type Env, LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
-import { type CommandBatch, encodeBatch } from "./batches.ts";
-import type { CommandSupport } from "./compatibility.ts";
+import { type CommandBatch, type CommandSupport, encodeBatch } from "./entries/index.ts";
 import type { MachineRuntime } from "./machine/index.ts";
 import type { Member } from "./member.ts";
-import { outcomeUnknown, resultUnavailable } from "./proposer-errors.ts";
-import { decodeReceipt, type ReceiptParts } from "./receipts.ts";
-import type { AppliedBatch } from "./replica.ts";
-import type { BatchFate } from "./sessions.ts";
+import type { AppliedBatch } from "./replica/index.ts";
+import { outcomeUnknown, resultUnavailable } from "./requests/index.ts";
+import { type BatchFate, decodeReceipt, type ReceiptParts } from "./sessions/index.ts";
 import type { Consistency, Deadline } from "./types.ts";
 
 /** The edge where promises begin: turns calls of a group's user into submissions and reads, and their outcomes into values and errors. */

@@ -2,11 +2,11 @@ import { equal } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { incarnation, peer, statusOf } from "../../test/groups/kit.ts";
 import { Scope, VirtualWorld } from "../env/index.ts";
-import type { Bond } from "./bond.ts";
-import type { Bonds } from "./bonds.ts";
+import type { Bond } from "./bonds/bond.ts";
+import type { Bonds } from "./bonds/bonds.ts";
 import { Conditions } from "./conditions.ts";
 import { Departure } from "./departure.ts";
-import type { Life } from "./life.ts";
+import type { Life } from "./life/life.ts";
 
 const OURS = incarnation("ours");
 

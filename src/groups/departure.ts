@@ -1,11 +1,10 @@
 import { type GroupState, type MosaikError, mosaikError, type Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
-import type { Bond } from "./bond.ts";
-import type { Bonds } from "./bonds.ts";
+import type { Bond, Bonds } from "./bonds/index.ts";
 import type { Conditions } from "./conditions.ts";
-import type { Life } from "./life.ts";
-import { peerOf } from "./status.ts";
+import { peerOf } from "./entries/index.ts";
+import type { Life } from "./life/index.ts";
 
 export interface DepartureOptions {
   readonly scope: Scope;

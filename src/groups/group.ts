@@ -8,6 +8,7 @@ import {
 } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import { Calls } from "./calls.ts";
+import { peerOf } from "./entries/index.ts";
 import type {
   AnyMachine,
   Applied,
@@ -20,7 +21,6 @@ import type {
 } from "./machine/index.ts";
 import type { Member as Driver, MemberOptions } from "./member.ts";
 import type { Reset, Watch } from "./observations.ts";
-import { peerOf } from "./status.ts";
 import type { Consistency, Deadline, Group, GroupWhen, Member, Options, Wait } from "./types.ts";
 
 /** One of the handles that a node has of its member. The member closes with the last. */

@@ -4,16 +4,15 @@ import { hash, type PeerId, Secret, UniqueId } from "../identity/index.ts";
 import { type IncarnationId, memoryStorageFactory, type StorageFactory } from "../storage/index.ts";
 import type { ProtocolHandler } from "../transport/index.ts";
 import { CLOSE, type Hello, type Link } from "../wire/index.ts";
-import { GROUP_PROTOCOL, type Verdict } from "./bonds.ts";
+import { decodeHello, GROUP_PROTOCOL, type Verdict } from "./bonds/index.ts";
 import { checkTimeout } from "./calls.ts";
-import type { Timing } from "./driver.ts";
-import { decodeHello } from "./frames.ts";
+import { LOG_FORMAT } from "./entries/index.ts";
 import { GroupHandle } from "./group.ts";
 import { inspectMember } from "./inspect.ts";
+import type { Timing } from "./life/index.ts";
 import { type AnyMachine, checkFields, type NoMachine, noMachine, runtimeOf } from "./machine/index.ts";
 import { Member, type MemberOptions } from "./member.ts";
 import type { Group, GroupStatus, Groups, OneOrMore, OpenOptions, Options, RoleOptions } from "./types.ts";
-import { LOG_FORMAT } from "./versions.ts";
 
 /** What this code speaks, and what it can read in a log. */
 export interface GroupCode {

@@ -9,14 +9,17 @@
  * The node's own commands wait in the `Proposer`, which numbers them and sends them, in order, to whoever leads (`LeaderTerm` appends them),
  * again and again until the own replica applied them. Its strong reads wait in `Reads`. `Calls` is the edge where all this becomes promises.
  *
+ * The folders, each importing only those before it: `entries`, `machine` and `sessions`; `replica`; `bonds`; `snapshots` and `requests`; `life`;
+ * `founding`. What lies beside this file puts them together.
+ *
  * Data flows one way: bonds -> life -> replica -> proposer and conditions. `docs/design/groups.md` has states, frames and invariants.
  */
-export { GROUP_PROTOCOL } from "./bonds.ts";
-export { ENTRY_COMMANDS, ENTRY_GENESIS, ENTRY_OPEN, ENTRY_SESSION, encodeGenesis, votersOf } from "./entries.ts";
+export { GROUP_PROTOCOL } from "./bonds/index.ts";
+export { ENTRY_COMMANDS, ENTRY_GENESIS, ENTRY_OPEN, ENTRY_SESSION, encodeGenesis, votersOf } from "./entries/index.ts";
 export { type GroupCode, GroupRegistry, type GroupsContext, type JoinedMember, secretsOf } from "./groups.ts";
+export type { GroupProbe, LogStart, ProbeSource, VoterSteering } from "./life/index.ts";
 export * from "./machine/index.ts";
-export type { GroupProbe, LogStart, ProbeSource, VoterSteering } from "./probe.ts";
-export { Replica } from "./replica.ts";
+export { Replica } from "./replica/index.ts";
 export type {
   Conditions,
   Consistency,

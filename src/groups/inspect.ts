@@ -1,5 +1,5 @@
+import { peerOf } from "./entries/index.ts";
 import type { Member } from "./member.ts";
-import { peerOf } from "./status.ts";
 
 /** Everything inside a member, as plain JSON for people. */
 export function inspectMember(member: Member): object {

@@ -1,32 +1,32 @@
 import { type GroupState, type MosaikError, mosaikError, Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { Storage } from "../storage/index.ts";
-import type { Bond } from "./bond.ts";
-import { Bonds } from "./bonds.ts";
-import { Compatibility } from "./compatibility.ts";
+import {
+  type Bond,
+  type BondFrame,
+  Bonds,
+  type MemberStatus,
+  NO_OPENINGS,
+  NO_STORE,
+  openingsOf,
+  StatusTeller,
+} from "./bonds/index.ts";
 import { Conditions } from "./conditions.ts";
 import { Departure } from "./departure.ts";
-import { TICK_MS } from "./driver.ts";
-import { Founder } from "./founder.ts";
-import type { BondFrame } from "./frames.ts";
-import type { Life } from "./life.ts";
-import type { LifeContext, MemberOptions } from "./life-context.ts";
+import { Founder } from "./founding/index.ts";
+import { Compatibility, type Life, type LifeContext, type MemberOptions, TICK_MS } from "./life/index.ts";
 import { stopCause, storageFailed } from "./member-errors.ts";
 import { Observations } from "./observations.ts";
-import { NO_OPENINGS, openingsOf } from "./openings.ts";
-import { Proposer } from "./proposer.ts";
-import { Reads } from "./reads.ts";
-import { type MachineFailure, machineFailed } from "./replica.ts";
+import { type MachineFailure, machineFailed } from "./replica/index.ts";
+import { Proposer, Reads } from "./requests/index.ts";
 import { Router } from "./router.ts";
-import { type MemberStatus, NO_STORE } from "./status.ts";
-import { StatusTeller } from "./status-teller.ts";
 
 const HANDOVER_TIMEOUT_MS = 1_000;
 /** How long a closing member waits to be let go. */
 const CLOSE_LEAVE_TIMEOUT_MS = 1_500;
 const TICKS_PER_SECOND = 1_000 / TICK_MS;
 
-export type { MemberOptions } from "./life-context.ts";
+export type { MemberOptions } from "./life/index.ts";
 
 /**
  * This node's part in one group: bonds, the life of its store, and the node's own commands and reads on their way to the leader.

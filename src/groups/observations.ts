@@ -1,9 +1,9 @@
 import { LIMITS, type Logger, SubscriptionQueue } from "../env/index.ts";
 import { type PeerId, UniqueId } from "../identity/index.ts";
 import type { IncarnationId, SetAside, Storage } from "../storage/index.ts";
-import type { Bond } from "./bond.ts";
-import type { Life } from "./life.ts";
-import type { AppliedCommand } from "./replica.ts";
+import type { Bond } from "./bonds/index.ts";
+import type { Life } from "./life/index.ts";
+import type { AppliedCommand } from "./replica/index.ts";
 
 /** More rivals are not told apart. */
 const RIVALS_MAX = 16;

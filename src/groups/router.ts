@@ -1,10 +1,8 @@
 import type { PeerId } from "../identity/index.ts";
 import type { Term } from "../raft/index.ts";
-import type { Bond } from "./bond.ts";
-import type { BondFrame } from "./frames.ts";
-import type { Life } from "./life.ts";
-import type { Proposer } from "./proposer.ts";
-import type { Reads } from "./reads.ts";
+import type { Bond, BondFrame } from "./bonds/index.ts";
+import type { Life } from "./life/index.ts";
+import type { Proposer, Reads } from "./requests/index.ts";
 
 /** Points this node's commands and strong reads at whoever serves as leader: here, over a bond, or nowhere for now. */
 export class Router {

@@ -1,6 +1,6 @@
 // What tests of this folder share. No part of the product.
 import { ByteReader, ByteWriter } from "../wire/index.ts";
-import { type CommandBatch, encodeBatch, readCommands } from "./batches.ts";
+import { type CommandBatch, encodeBatch, readCommands } from "./entries/index.ts";
 import type { DecodedCommand, MachineRuntime } from "./machine/index.ts";
 
 export function batchOf(commands: readonly Uint8Array[]): CommandBatch {

@@ -2,7 +2,7 @@ import { equal, ok } from "node:assert/strict";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LIMITS } from "../../src/env/index.ts";
-import { encodeFrame as encodeBondFrame } from "../../src/groups/frames.ts";
+import { encodeFrame as encodeBondFrame } from "../../src/groups/bonds/frames.ts";
 import { CLOSE, encodeFrame } from "../../src/wire/index.ts";
 import {
   closeCode,

@@ -1,4 +1,9 @@
 import { LIMITS } from "../../src/env/index.ts";
+import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello } from "../../src/groups/bonds/frames.ts";
+import type { Openings } from "../../src/groups/bonds/openings.ts";
+import { readEntries, readMessage, writeEntries, writeMessage } from "../../src/groups/bonds/raft-codec.ts";
+import { chunksOf, HASH_BYTES } from "../../src/groups/bonds/snapshot-frames.ts";
+import type { MemberStatus } from "../../src/groups/bonds/status.ts";
 import {
   decodeConfiguration,
   decodeGenesis,
@@ -12,19 +17,15 @@ import {
   encodeSession,
   encodeSessionEnd,
   encodeVersion,
-} from "../../src/groups/entries.ts";
-import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello } from "../../src/groups/frames.ts";
+} from "../../src/groups/entries/entries.ts";
+import { memberId } from "../../src/groups/entries/member-id.ts";
+import type { Support } from "../../src/groups/entries/versions.ts";
 import { defineMachine } from "../../src/groups/index.ts";
 import { runtimeOf } from "../../src/groups/machine/index.ts";
-import type { Openings } from "../../src/groups/openings.ts";
-import { readEntries, readMessage, writeEntries, writeMessage } from "../../src/groups/raft-codec.ts";
-import { decodeSessions, encodeSessions } from "../../src/groups/session-codec.ts";
-import { SessionTable } from "../../src/groups/sessions.ts";
-import { encodeSnapshot, SnapshotDecoder } from "../../src/groups/snapshot-format.ts";
-import { chunksOf, HASH_BYTES } from "../../src/groups/snapshot-frames.ts";
-import { type MemberStatus, memberId } from "../../src/groups/status.ts";
+import { encodeSnapshot, SnapshotDecoder } from "../../src/groups/replica/snapshot-format.ts";
+import { decodeSessions, encodeSessions } from "../../src/groups/sessions/session-codec.ts";
+import { SessionTable } from "../../src/groups/sessions/sessions.ts";
 import { batchOf, decodeCommand, encodeCommand } from "../../src/groups/testing.ts";
-import type { Support } from "../../src/groups/versions.ts";
 import type { PeerId } from "../../src/identity/index.ts";
 import type { Entry, LogPosition, MemberId, Message } from "../../src/raft/index.ts";
 import type { IncarnationId, StoreId } from "../../src/storage/index.ts";

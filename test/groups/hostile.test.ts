@@ -1,9 +1,17 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import fc from "fast-check";
 import { LIMITS, silentLogger } from "../../src/env/index.ts";
-import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello, FRAME } from "../../src/groups/frames.ts";
+import {
+  type BondFrame,
+  decodeFrame,
+  decodeHello,
+  encodeFrame,
+  encodeHello,
+  FRAME,
+} from "../../src/groups/bonds/frames.ts";
+import type { MemberStatus } from "../../src/groups/bonds/status.ts";
+import { memberId } from "../../src/groups/entries/member-id.ts";
 import { defineStateMachine, GROUP_PROTOCOL } from "../../src/groups/index.ts";
-import { type MemberStatus, memberId } from "../../src/groups/status.ts";
 import { batchOf } from "../../src/groups/testing.ts";
 import { hashBytes, Identity, type PeerId, UniqueId } from "../../src/identity/index.ts";
 import type { Message } from "../../src/raft/index.ts";

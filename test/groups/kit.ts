@@ -1,8 +1,9 @@
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
 import { LIMITS } from "../../src/env/index.ts";
-import { chunksOf, HASH_BYTES, type SnapshotFrame } from "../../src/groups/snapshot-frames.ts";
-import { type MemberStatus, memberId } from "../../src/groups/status.ts";
+import { chunksOf, HASH_BYTES, type SnapshotFrame } from "../../src/groups/bonds/snapshot-frames.ts";
+import type { MemberStatus } from "../../src/groups/bonds/status.ts";
+import { memberId } from "../../src/groups/entries/member-id.ts";
 import { hash, type PeerId, type UniqueId } from "../../src/identity/index.ts";
 import type { Entry, LogPosition, MemberId, Message } from "../../src/raft/index.ts";
 import type { IncarnationId, StoreId } from "../../src/storage/index.ts";

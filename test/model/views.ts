@@ -1,5 +1,6 @@
-import { decideFounding, type Seen, shouldSetAside } from "../../src/groups/founding.ts";
-import { type MemberStatus, memberId } from "../../src/groups/status.ts";
+import type { MemberStatus } from "../../src/groups/bonds/status.ts";
+import { memberId } from "../../src/groups/entries/member-id.ts";
+import { decideFounding, type Seen, shouldSetAside } from "../../src/groups/founding/founding.ts";
 import { incarnation as incarnationId, peer, statusOf, store as storeId } from "../groups/kit.ts";
 import { historyOf, type Incarnation, isOpen, type Life, type Node, type State, type Voter } from "./state.ts";
 

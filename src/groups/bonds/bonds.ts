@@ -1,0 +1,330 @@
+import type { PeerDirectory } from "../../discovery/index.ts";
+import { type Env, LIMITS, type Logger, type Scope, type Timer } from "../../env/index.ts";
+import { type PeerId, type Secret, UniqueId } from "../../identity/index.ts";
+import { DialError, type Endpoint, LinkRefused } from "../../transport/index.ts";
+import { CLOSE, DecodeError, type Hello, type Link, type LinkClose } from "../../wire/index.ts";
+import { Bond, type BondHandlers } from "./bond.ts";
+import { type BondHello, decodeHello, encodeHello } from "./frames.ts";
+import { type Openings, OpeningsMemory } from "./openings.ts";
+import type { MemberStatus } from "./status.ts";
+
+export const GROUP_PROTOCOL = "mosaik/group/1";
+/** The higher id of a pair gives the lower one this long to dial, so that most pairs dial once. */
+const HIGHER_ID_WAITS_MS = 300;
+const RETRY_FIRST_MS = 100;
+const RETRY_MAX_MS = 5_000;
+/** A member whose store is opening is asked again after at most so long, and so often; then as any other that refuses. */
+const RETRY_OPENING_MS = 100;
+const RETRIES_OPENING_MAX = 20;
+
+type Stream = { readonly remoteId: PeerId; exportKey: Link["exportKey"] };
+export type Verdict = { readonly payload: Uint8Array } | { readonly refuse: number; readonly reason: string };
+
+interface Attempt {
+  failures: number;
+  /** Refusals of a peer that advertises the group and is not in it, or not yet. */
+  absences: number;
+  timer: Timer | undefined;
+  controller: AbortController | undefined;
+  /** A dial was answered, refused or failed since the peer's entry last changed. */
+  wasTried: boolean;
+}
+
+export interface BondsOptions {
+  readonly env: Env;
+  readonly scope: Scope;
+  readonly selfId: PeerId;
+  readonly group: UniqueId;
+  readonly endpoint: Endpoint;
+  readonly directory: PeerDirectory;
+  /** Of the group itself; none: the network's proof is enough. */
+  readonly secrets: readonly Secret[];
+  readonly machine: BondHello["machine"];
+  readonly logger: Logger;
+  readonly status: () => MemberStatus;
+  /** Of our store. */
+  readonly openings: () => Openings;
+  /** Why this peer's machine is too old for the group, if it is. */
+  readonly refusalOf: (peer: PeerId, version: number) => string | undefined;
+  readonly handlers: Omit<BondHandlers, "doubt"> & {
+    onOpen(bond: Bond): void;
+    onAttempted(): void;
+    onDoubted(by: PeerId): void;
+  };
+}
+
+/**
+ * One bond with each other member that discovery knows.
+ *
+ * Both sides may dial; the lower peer id's dial wins. An established bond gives way to a newer one, since a peer dials only when it has none;
+ * the exception is the echo of a dial that crossed ours. Failed dials are tried again, 100 ms doubling to 5 s, and at once when the peer's
+ * entry changes.
+ *
+ * None is made before our store is open: only with its openings in the hello can the other side tell that it is the one that it knows.
+ */
+export class Bonds {
+  readonly #o: BondsOptions;
+  readonly #bonds = new Map<PeerId, Bond>();
+  readonly #attempts = new Map<PeerId, Attempt>();
+  readonly #openings = new OpeningsMemory();
+  readonly #reported = new Set<string>();
+  #isClosed = false;
+
+  constructor(options: BondsOptions) {
+    this.#o = options;
+  }
+
+  /** By peer id. */
+  get all(): readonly Bond[] {
+    return [...this.#bonds.values()].sort((a, b) => (a.peer < b.peer ? -1 : 1));
+  }
+
+  get(peer: PeerId): Bond | undefined {
+    return this.#bonds.get(peer);
+  }
+
+  /** Advertised members that are not bonded, and whose dial did not come to an end yet. */
+  get untried(): readonly PeerId[] {
+    return this.#o.directory
+      .inGroup(this.#o.group)
+      .map(({ id }) => id)
+      .filter((id) => !this.#bonds.has(id) && this.#attempts.get(id)?.wasTried !== true);
+  }
+
+  /** Discovery's view of the group changed; `changed` is dialled without waiting for its back-off. */
+  refresh(changed?: PeerId): void {
+    if (this.#isClosed || this.#o.openings().count === 0) return;
+    const members = this.#o.directory.inGroup(this.#o.group);
+    const ids = new Set(members.map(({ id }) => id));
+    for (const [peer, attempt] of [...this.#attempts]) {
+      if (ids.has(peer)) continue;
+      attempt.timer?.cancel();
+      attempt.controller?.abort();
+      this.#attempts.delete(peer);
+    }
+    for (const { id } of members) this.#plan(id, id === changed);
+  }
+
+  /** An incoming link, network and secret being proven. @throws DecodeError */
+  accept(hello: Hello, stream: Stream): Verdict {
+    const refusal = this.#refusal(stream.remoteId, decodeHello(hello.payload), stream, "mosaik group dial");
+    if (refusal !== undefined) return refusal;
+    const attempt = this.#attempts.get(stream.remoteId);
+    const bond = this.#bonds.get(stream.remoteId);
+    if (this.#o.selfId < stream.remoteId) {
+      const crossed = bond?.link.isInitiator === true && this.#ageMs(bond) < LIMITS.handshakeTimeoutMs;
+      if (attempt?.controller !== undefined || crossed) {
+        return { refuse: CLOSE.groupAlreadyBonded, reason: "the lower id dials" };
+      }
+    }
+    return { payload: this.#hello(stream, "mosaik group accept") };
+  }
+
+  /** The link that `accept` agreed to is up. */
+  onLink(link: Link): void {
+    if (this.#isClosed) {
+      link.start({ onFrame: () => {}, onClose: () => {} });
+      void link.close(CLOSE.gracefulShutdown, "left");
+      return;
+    }
+    const hello = decodeHello(link.remotePayload);
+    // Since its hello came, another bond may have shown that this store was given up.
+    const doubt = this.#openings.doubt(link.remoteId, hello.status.storeId, hello.openings);
+    if (doubt === undefined) return this.#adopt(link, hello);
+    link.start({ onFrame: () => {}, onClose: () => {} });
+    void link.close(CLOSE.groupStaleStore, doubt);
+  }
+
+  /** The group agreed on more than some of its readers can apply: they are let go. */
+  dropOutdated(): void {
+    for (const bond of this.all) {
+      const reason = bond.machine && this.#o.refusalOf(bond.peer, bond.machine.version);
+      if (reason === undefined) continue;
+      this.#report(bond.peer, CLOSE.groupMismatch, reason);
+      void bond.close(CLOSE.groupMismatch, reason);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const attempt of this.#attempts.values()) {
+      attempt.timer?.cancel();
+      attempt.controller?.abort();
+    }
+    this.#attempts.clear();
+    await Promise.all(this.all.map((bond) => bond.close(CLOSE.gracefulShutdown, "left")));
+  }
+
+  #plan(peer: PeerId, atOnce: boolean): void {
+    if (this.#bonds.has(peer) || peer === this.#o.selfId) return;
+    let attempt = this.#attempts.get(peer);
+    if (attempt === undefined) {
+      if (this.#attempts.size + this.#bonds.size >= LIMITS.bondsMax) return;
+      attempt = { failures: 0, absences: 0, timer: undefined, controller: undefined, wasTried: false };
+      this.#attempts.set(peer, attempt);
+      this.#arm(peer, attempt, this.#o.selfId < peer ? 0 : HIGHER_ID_WAITS_MS);
+    } else if (atOnce && attempt.controller === undefined && attempt.failures + attempt.absences > 0) {
+      attempt.failures = 0;
+      attempt.absences = 0;
+      this.#arm(peer, attempt, this.#o.selfId < peer ? 0 : HIGHER_ID_WAITS_MS);
+    }
+  }
+
+  #arm(peer: PeerId, attempt: Attempt, delayMs: number): void {
+    attempt.timer?.cancel();
+    attempt.timer = this.#o.scope.after(delayMs, () => this.#o.scope.spawn(() => this.#dial(peer, attempt)));
+  }
+
+  async #dial(peer: PeerId, attempt: Attempt): Promise<void> {
+    const entry = this.#o.directory.get(peer);
+    if (entry === undefined || this.#isClosed || this.#bonds.has(peer) || attempt.controller !== undefined) return;
+    const controller = new AbortController();
+    attempt.controller = controller;
+    try {
+      const link = await this.#o.endpoint.dial({ id: peer, addresses: entry.addresses }, GROUP_PROTOCOL, {
+        signal: AbortSignal.any([controller.signal, this.#o.scope.signal]),
+        payload: (stream) => this.#hello(stream, "mosaik group dial"),
+      });
+      attempt.controller = undefined;
+      this.#onDialled(link);
+    } catch (error) {
+      attempt.controller = undefined;
+      if (controller.signal.aborted || this.#isClosed) return;
+      if (!(error instanceof DialError || error instanceof LinkRefused || error instanceof DecodeError)) throw error;
+      this.#onDialFailed(peer, attempt, error);
+    }
+  }
+
+  #onDialled(link: Link): void {
+    try {
+      const hello = decodeHello(link.remotePayload);
+      const refusal = this.#refusal(link.remoteId, hello, link, "mosaik group accept");
+      if (refusal === undefined && !this.#isClosed) return this.#adopt(link, hello);
+      void link.close(refusal?.refuse ?? CLOSE.cancelled, refusal?.reason ?? "closing");
+      if (refusal !== undefined) throw new LinkRefused({ code: refusal.refuse, reason: refusal.reason, by: "us" });
+    } catch (error) {
+      if (error instanceof DecodeError) void link.close(CLOSE.groupInvalidHandshake, error.message);
+      throw error;
+    }
+  }
+
+  #onDialFailed(peer: PeerId, attempt: Attempt, error: DialError | LinkRefused | DecodeError): void {
+    const isOpening = error instanceof LinkRefused && error.close.code === CLOSE.groupNotFound;
+    if (isOpening && ++attempt.absences <= RETRIES_OPENING_MAX) return this.#armWithin(peer, attempt, RETRY_OPENING_MS);
+    attempt.failures++;
+    attempt.wasTried = true;
+    if (error instanceof LinkRefused) this.#onRefused(peer, error.close);
+    this.#armWithin(peer, attempt, Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt.failures - 1, 10)));
+    this.#o.handlers.onAttempted();
+  }
+
+  #armWithin(peer: PeerId, attempt: Attempt, ceilingMs: number): void {
+    this.#arm(peer, attempt, ceilingMs / 2 + this.#o.env.random.below(Math.ceil(ceilingMs / 2) + 1));
+  }
+
+  #onRefused(peer: PeerId, { code, reason, by }: LinkClose): void {
+    this.#report(peer, code, reason);
+    if (code === CLOSE.groupStaleStore && by === "peer") this.#o.handlers.onDoubted(peer);
+  }
+
+  #adopt(link: Link, hello: BondHello): void {
+    const previous = this.#bonds.get(link.remoteId);
+    const attempt = this.#attempts.get(link.remoteId);
+    attempt?.timer?.cancel();
+    attempt?.controller?.abort();
+    this.#attempts.delete(link.remoteId);
+    this.#openings.remember(link.remoteId, hello.status.storeId, hello.openings);
+    const bond = new Bond(link, hello.status, this.#o.env.clock.monotonicUs());
+    this.#bonds.set(bond.peer, bond);
+    if (previous !== undefined) {
+      void previous.close(CLOSE.groupAlreadyBonded, "another bond took its place");
+      this.#o.handlers.onClose(previous, { code: CLOSE.groupAlreadyBonded, reason: "replaced", by: "us" });
+    }
+    bond.start({
+      doubt: (from, { storeId }) => this.#openings.doubtSuccessor(from.peer, storeId),
+      onFrame: (from, frame) => {
+        if (frame.type === "status") this.#openings.remember(from.peer, frame.status.storeId);
+        this.#o.handlers.onFrame(from, frame);
+      },
+      onDrain: (from) => this.#o.handlers.onDrain(from),
+      onClose: (from, close) => {
+        if (this.#bonds.get(from.peer) !== from) return;
+        this.#bonds.delete(from.peer);
+        this.#o.handlers.onClose(from, close);
+        if (close.code === CLOSE.groupStaleStore) this.#onRefused(from.peer, close);
+        this.refresh();
+      },
+    });
+    this.#o.handlers.onOpen(bond);
+  }
+
+  #refusal(
+    peer: PeerId,
+    hello: BondHello,
+    stream: Stream,
+    label: string,
+  ): { refuse: number; reason: string } | undefined {
+    if (this.#isClosed || hello.group !== this.#o.group)
+      return { refuse: CLOSE.groupNotFound, reason: "not in this group" };
+    if (!this.#bonds.has(peer) && this.#bonds.size >= LIMITS.bondsMax)
+      return { refuse: CLOSE.overloaded, reason: "too many members" };
+    if (peer === this.#o.selfId) return { refuse: CLOSE.groupNotAllowed, reason: "the same peer" };
+    if (!this.#isProven(peer, hello.proof, stream, label)) {
+      this.#report(peer, CLOSE.groupInvalidProof, "wrong or missing secret");
+      return { refuse: CLOSE.groupInvalidProof, reason: "the group's secret was not proved" };
+    }
+    if (this.#o.openings().count === 0 || hello.openings.count === 0)
+      return { refuse: CLOSE.groupNotFound, reason: "the store is not open yet" };
+    const doubt = this.#openings.doubt(peer, hello.status.storeId, hello.openings);
+    if (doubt !== undefined) {
+      this.#report(peer, CLOSE.groupStaleStore, doubt);
+      return { refuse: CLOSE.groupStaleStore, reason: doubt };
+    }
+    const { name, codec } = this.#o.machine;
+    const outdated = this.#o.refusalOf(peer, hello.machine.version);
+    if (hello.machine.name === name && hello.machine.codec === codec && outdated === undefined) return undefined;
+    const reason =
+      outdated ??
+      `machine \`${name}\` with codec \`${codec}\` here, \`${hello.machine.name}\` with \`${hello.machine.codec}\` there`;
+    this.#report(peer, CLOSE.groupMismatch, reason);
+    return { refuse: CLOSE.groupMismatch, reason };
+  }
+
+  #isProven(peer: PeerId, proof: Uint8Array, stream: Stream, label: string): boolean {
+    if (this.#o.secrets.length === 0) return proof.length === 0;
+    const exported = this.#exported(stream, label);
+    return this.#o.secrets.some((secret) => secret.verify(peer, exported, proof));
+  }
+
+  #hello(stream: Stream, label: string): Uint8Array {
+    const proof = this.#o.secrets[0]?.prove(this.#o.selfId, this.#exported(stream, label)) ?? new Uint8Array(0);
+    return encodeHello({
+      group: this.#o.group,
+      proof,
+      machine: this.#o.machine,
+      openings: this.#o.openings(),
+      status: this.#o.status(),
+    });
+  }
+
+  #exported(stream: Stream, label: string): Uint8Array {
+    return stream.exportKey(label, UniqueId.toBytes(this.#o.group), 32);
+  }
+
+  #ageMs(bond: Bond): number {
+    return (this.#o.env.clock.monotonicUs() - bond.sinceUs) / 1000;
+  }
+
+  /** Once for each peer and cause: a peer that tries on must not fill the log. */
+  #report(peer: PeerId, code: number, reason: string): void {
+    const key = `${peer}/${code}`;
+    const isExpected =
+      code === CLOSE.groupAlreadyBonded || code === CLOSE.groupNotFound || code === CLOSE.gracefulShutdown;
+    if (isExpected || this.#reported.has(key) || this.#reported.size >= LIMITS.bondsMax) return;
+    this.#reported.add(key);
+    this.#o.logger.warn(
+      { peer: UniqueId.short(peer), group: UniqueId.short(this.#o.group), code, reason },
+      "no bond with a member",
+    );
+  }
+}

@@ -1,0 +1,149 @@
+import type { PeerId } from "../../identity/index.ts";
+import type { MemberId } from "../../raft/index.ts";
+import type { IncarnationId } from "../../storage/index.ts";
+import { type MemberStatus, NO_STORE } from "../bonds/index.ts";
+import { memberId, peerOf } from "../entries/index.ts";
+
+/** Another member as seen over its bond. */
+export interface Seen {
+  readonly peer: PeerId;
+  readonly status: MemberStatus;
+}
+
+/** What a member with a free store knows when it decides. */
+export interface FoundingView {
+  readonly self: Seen;
+  /** Undefined: it may not vote, so it never founds. */
+  readonly expect: number | undefined;
+  /** Bonded members, in any order. */
+  readonly others: readonly Seen[];
+  /** Members that discovery knows, and that may yet be bonded. */
+  readonly untried: readonly PeerId[];
+  /** For a lone founder: a bootstrap source answered (or there is none), and each advertised member was bonded or refused the dial. */
+  readonly isSurroundingsKnown: boolean;
+}
+
+export type FoundingStep =
+  /** Nothing to do until the view changes. */
+  | { readonly type: "wait" }
+  /** Found with these voters once the view has offered it for `afterDelays` bootstrap delays without a break. */
+  | { readonly type: "found"; readonly voters: readonly MemberId[]; readonly afterDelays: number }
+  /** Follow this incarnation, which is open. */
+  | { readonly type: "follow"; readonly incarnation: IncarnationId };
+
+/**
+ * Decides what a free member does. Pure: the same view gives the same step.
+ *
+ * 1. Nobody founds in sight of an open store or of a leader: an open incarnation is followed (the lowest id, if there are rivals), a
+ *    leader without one will name us, or open.
+ * 2. With `expect: n`, n free eligible members in sight make a group: the n lowest peer ids. The lowest founds at once, each other one
+ *    waits one delay for each lower id that it sees or may see soon, so that rivals are rare; that they are harmless is the business of
+ *    *open*.
+ * 3. With `expect: 1` a member founds alone after one delay, but only if nobody it has heard of is left to ask.
+ */
+export function decideFounding(view: FoundingView): FoundingStep {
+  const open = view.others
+    .filter(({ status }) => status.isOpen && status.incarnation !== undefined)
+    .map(({ status }) => status.incarnation as IncarnationId)
+    .sort();
+  if (open[0] !== undefined) return { type: "follow", incarnation: open[0] };
+  if (view.expect === undefined || !view.self.status.isEligible) return { type: "wait" };
+  if (view.others.some(({ status }) => status.leader !== undefined)) return { type: "wait" };
+
+  const free = [view.self, ...view.others.filter(({ status }) => status.role === "free" && status.isEligible)].sort(
+    byPeer,
+  );
+  if (view.expect === 1) {
+    if (!view.isSurroundingsKnown) return { type: "wait" };
+    const self = memberId(view.self.peer, view.self.status.storeId);
+    return { type: "found", voters: [self], afterDelays: 1 + rankOf(view.self, free) };
+  }
+  if (free.length < view.expect) return { type: "wait" };
+  // A lower one that is bound already may be about to name us: it keeps its place.
+  const eligible = [view.self, ...view.others.filter(({ status }) => status.isEligible)];
+  const rank = rankOf(view.self, eligible) + view.untried.filter((peer) => peer < view.self.peer).length;
+  const founders = free.slice(0, view.expect);
+  // A founder votes. One that is not among the lowest would found a group without itself, so it names itself instead of the last.
+  const voters = founders.includes(view.self) ? founders : [...founders.slice(0, -1), view.self];
+  return { type: "found", voters: voters.map(({ peer, status }) => memberId(peer, status.storeId)), afterDelays: rank };
+}
+
+/** What a member of a provisional incarnation knows. */
+export interface ProvisionalView {
+  readonly incarnation: IncarnationId;
+  readonly voters: readonly MemberId[];
+  readonly expect: number;
+  readonly self: Seen;
+  readonly others: readonly Seen[];
+  readonly isLeader: boolean;
+  readonly hasLeader: boolean;
+  /** Since the store was bound, or since a leader was last known. */
+  readonly isPatienceOver: boolean;
+}
+
+/**
+ * Should a provisional store be set aside? Nothing was ever promised by an incarnation that is not open, so giving it up loses
+ * nothing; giving it up too eagerly merely founds again.
+ *
+ * - A majority of its voters is bound elsewhere, or has other stores: it will never have a leader. If it has one, one such voter is
+ *   enough: it will never open.
+ * - A leader dissolves its incarnation when it meets the leader of a better one: open, or held by more voters, or of the lower id.
+ * - It also does when its patience is over (it could not open in all that time) although enough members are in sight to found anew or
+ *   somebody else's incarnation is open.
+ * - Anybody else gives up without a leader, when its patience is over, for the same reasons.
+ */
+export function shouldSetAside(view: ProvisionalView): boolean {
+  if (isLost(view)) return true;
+  if (view.isLeader && view.others.some((other) => isBetter(other, view))) return true;
+  if (!view.isPatienceOver) return false;
+  if (view.hasLeader && !view.isLeader) return false;
+  const elsewhere = view.others.some(
+    ({ status }) =>
+      status.incarnation !== undefined &&
+      status.incarnation !== view.incarnation &&
+      (status.isOpen || status.leader !== undefined),
+  );
+  if (elsewhere) return true;
+  const eligible = view.others.filter(({ status }) => status.isEligible && !status.isOpen);
+  return eligible.length + 1 >= view.expect && !holdAll(view);
+}
+
+/** A store never leaves one incarnation for another, and a peer never gets its store back. */
+function isLost({ incarnation, voters, others, isLeader }: ProvisionalView): boolean {
+  const gone = others.filter(({ peer, status }) => {
+    if (status.storeId === NO_STORE || !voters.some((voter) => peerOf(voter) === peer)) return false;
+    if (!voters.includes(memberId(peer, status.storeId))) return true;
+    return status.incarnation !== undefined && status.incarnation !== incarnation;
+  });
+  return isLeader ? gone.length > 0 : gone.length * 2 >= voters.length;
+}
+
+/** Does this one lead an incarnation to which ours gives way? */
+function isBetter({ peer, status }: Seen, view: ProvisionalView): boolean {
+  const { incarnation, leader, isOpen } = status;
+  if (incarnation === undefined || incarnation === view.incarnation || leader !== peer) return false;
+  const difference = holdersOf(incarnation, view) - holdersOf(view.incarnation, view);
+  return isOpen || difference > 0 || (difference === 0 && incarnation < view.incarnation);
+}
+
+/** Voters in sight that hold its genesis. */
+function holdersOf(incarnation: IncarnationId, { self, others }: ProvisionalView): number {
+  return [self, ...others].filter(({ status }) => status.role === "voter" && status.incarnation === incarnation).length;
+}
+
+/** Do all voters, as far as they are in sight, hold the genesis? Then it opens by itself. */
+function holdAll(view: ProvisionalView): boolean {
+  return view.voters.every((voter) =>
+    [view.self, ...view.others].some(
+      ({ peer, status }) => memberId(peer, status.storeId) === voter && status.incarnation === view.incarnation,
+    ),
+  );
+}
+
+function rankOf(self: Seen, sorted: readonly Seen[]): number {
+  return sorted.filter(({ peer }) => peer < self.peer).length;
+}
+
+function byPeer(a: Seen, b: Seen): number {
+  return a.peer < b.peer ? -1 : 1;
+}

@@ -1,0 +1,15 @@
+/**
+ * The replicated state: the user's machine, the sessions and the position. The `Applier` feeds it what is committed; the `Snapshotter`
+ * writes it down in slices, and `SnapshotDecoder` reads it back.
+ */
+export { Applier } from "./applier.ts";
+export {
+  type AppliedBatch,
+  type AppliedCommand,
+  type MachineFailure,
+  machineFailed,
+  Replica,
+  type ReplicaEvents,
+} from "./replica.ts";
+export { type ReplicaState, SnapshotDecoder } from "./snapshot-format.ts";
+export { Snapshotter } from "./snapshotter.ts";

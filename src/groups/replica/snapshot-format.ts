@@ -1,0 +1,148 @@
+import { LIMITS } from "../../env/index.ts";
+import type { Index } from "../../raft/index.ts";
+import type { IncarnationId } from "../../storage/index.ts";
+import { ByteReader, ByteWriter, DecodeError, messagePack } from "../../wire/index.ts";
+import { readSupport, type Support, writeSupport } from "../entries/index.ts";
+import { decodeSessions, encodeSessions, type SessionTable } from "../sessions/index.ts";
+
+// A snapshot's data is a row of parts, each with its length before it: facts, the session table, the machine's chunks, the end.
+const FORMAT = 1;
+const PART = { facts: 0, sessions: 1, chunk: 2, end: 3 } as const;
+
+/** What a replica knows besides machine and sessions. Equal on all replicas at equal index. */
+export interface ReplicaFacts {
+  readonly incarnation: IncarnationId;
+  /** User commands applied. */
+  readonly position: number;
+  /** The group's clock. */
+  readonly timeMs: number;
+  /** Of the two *open* entries. */
+  readonly openIndex: Index;
+  readonly establishedIndex: Index;
+  /** What may come in the log. */
+  readonly agreed: Support | undefined;
+  /** Of the machine that wrote its chunks. */
+  readonly machine: { readonly name: string; readonly version: number };
+}
+
+/** All of a replica, as a snapshot holds it. */
+export interface ReplicaState extends ReplicaFacts {
+  readonly sessions: SessionTable;
+  /** The machine's own, decoded. */
+  readonly chunks: readonly unknown[];
+}
+
+/**
+ * The data in small pieces. Equal replicas give equal bytes, so members that took a snapshot at the same index hold the same one.
+ *
+ * The replica must not change before the last piece is taken. @throws what the machine's `snapshot` throws, and `not-encodable`
+ */
+export function* encodeSnapshot(
+  facts: ReplicaFacts,
+  sessions: SessionTable,
+  chunks: Iterable<unknown>,
+): Generator<Uint8Array, void, void> {
+  const writer = new ByteWriter(4096);
+  writer.u8(PART.facts).u8(FORMAT).id(facts.incarnation).varint(facts.position).varint(facts.timeMs);
+  writer.varint(facts.openIndex).varint(facts.establishedIndex);
+  writer
+    .text(facts.machine.name)
+    .varint(facts.machine.version)
+    .bool(facts.agreed !== undefined);
+  if (facts.agreed !== undefined) writeSupport(writer, facts.agreed);
+  yield part(writer.finish());
+  for (const piece of encodeSessions(sessions)) yield part(writer.u8(PART.sessions).fixed(piece).finish());
+  let count = 0;
+  for (const chunk of chunks) {
+    const bytes = messagePack.encode(chunk);
+    if (bytes.length > LIMITS.snapshotPartBytesMax) {
+      throw new RangeError(`a chunk of the machine's snapshot has ${bytes.length} bytes`);
+    }
+    yield part(writer.u8(PART.chunk).fixed(bytes).finish());
+    count++;
+  }
+  yield part(writer.u8(PART.end).varint(count).finish());
+}
+
+function part(content: Uint8Array): Uint8Array {
+  return new ByteWriter(content.length + 8).bytes(content).finish();
+}
+
+/** Takes the data apart as it comes, however it is cut. Holds what is decoded, and at most one part that is not whole yet. */
+export class SnapshotDecoder {
+  #rest: Uint8Array = new Uint8Array(0);
+  #facts: ReplicaFacts | undefined;
+  #sessions: Uint8Array[] = [];
+  readonly #chunks: unknown[] = [];
+  #isEnded = false;
+
+  /** @throws DecodeError */
+  push(bytes: Uint8Array): void {
+    let rest: Uint8Array = this.#rest.length > 0 ? Buffer.concat([this.#rest, bytes]) : bytes;
+    for (;;) {
+      const length = partLength(rest);
+      if (length === undefined || rest.length < length.total) break;
+      this.#onPart(rest.subarray(length.total - length.content, length.total));
+      rest = rest.subarray(length.total);
+    }
+    this.#rest = rest.slice();
+  }
+
+  /** @throws DecodeError */
+  end(): ReplicaState {
+    if (!this.#isEnded || this.#rest.length > 0 || this.#facts === undefined) {
+      throw new DecodeError("a snapshot that ends early");
+    }
+    const sessions = decodeSessions(Buffer.concat(this.#sessions));
+    return { ...this.#facts, sessions, chunks: this.#chunks };
+  }
+
+  #onPart(content: Uint8Array): void {
+    const reader = new ByteReader(content);
+    const type = reader.u8();
+    if ((this.#facts === undefined) !== (type === PART.facts) || this.#isEnded) {
+      throw new DecodeError("a part of a snapshot out of place");
+    }
+    if (type === PART.facts) this.#facts = readFacts(reader);
+    else if (type === PART.sessions && this.#chunks.length === 0) this.#sessions.push(reader.rest().slice());
+    else if (type === PART.chunk) this.#chunks.push(messagePack.decode(reader.rest()));
+    else if (type === PART.end) this.#onEnd(reader);
+    else throw new DecodeError("a part of a snapshot of an unknown kind");
+  }
+
+  #onEnd(reader: ByteReader): void {
+    if (reader.varint() !== this.#chunks.length) throw new DecodeError("a snapshot that lacks chunks");
+    reader.end();
+    this.#isEnded = true;
+  }
+}
+
+function readFacts(reader: ByteReader): ReplicaFacts {
+  const format = reader.u8();
+  if (format !== FORMAT) throw new DecodeError(`a snapshot of format ${format}`);
+  const facts = {
+    incarnation: reader.id() as IncarnationId,
+    position: reader.varint(),
+    timeMs: reader.varint(),
+    openIndex: reader.varint(),
+    establishedIndex: reader.varint(),
+    machine: { name: reader.text(LIMITS.nameBytesMax), version: reader.varint() },
+    agreed: reader.bool() ? readSupport(reader) : undefined,
+  };
+  reader.end();
+  return facts;
+}
+
+/** Undefined: not enough bytes to tell. @throws DecodeError */
+function partLength(bytes: Uint8Array): { readonly total: number; readonly content: number } | undefined {
+  let content = 0;
+  for (let at = 0; at < 5; at++) {
+    const byte = bytes[at];
+    if (byte === undefined) return undefined;
+    content += (byte & 0x7f) * 2 ** (7 * at);
+    if (byte >= 0x80) continue;
+    if (content === 0 || content > LIMITS.snapshotPartBytesMax + 1) break;
+    return { total: at + 1 + content, content };
+  }
+  throw new DecodeError("a part of a snapshot with a senseless length");
+}

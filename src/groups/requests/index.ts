@@ -1,0 +1,8 @@
+/**
+ * What this node asks of its group: commands wait in the `Proposer` until the own replica applied them, strong reads in `Reads` until a
+ * leader confirmed an index.
+ */
+
+export { Proposer } from "./proposer.ts";
+export { outcomeUnknown, resultUnavailable } from "./proposer-errors.ts";
+export { ReadServer, Reads } from "./reads.ts";

@@ -1,0 +1,42 @@
+import { LIMITS, mosaikError } from "../../env/index.ts";
+import type { Entry, LogPosition, SnapshotMark } from "../../raft/index.ts";
+import type { Storage } from "../../storage/index.ts";
+import { chunksOf } from "../bonds/index.ts";
+import { decodeConfiguration } from "../entries/index.ts";
+import { type ReplicaState, SnapshotDecoder } from "../replica/index.ts";
+
+/** What a store holds, as a life begins with it. */
+export interface StoredLog {
+  readonly base: LogPosition;
+  readonly entries: readonly Entry[];
+  readonly snapshot: { readonly mark: SnapshotMark; readonly state: ReplicaState } | undefined;
+}
+
+/** @throws `storage-failed` for a log that begins after what its snapshot covers; DecodeError for a snapshot of another version */
+export async function loadStore(storage: Storage): Promise<StoredLog> {
+  const snapshot = await loadSnapshot(storage);
+  const { start, end } = storage.available;
+  const base = { index: start, term: (await storage.termAt(start)) ?? 0 };
+  if (start > (snapshot?.mark.index ?? 0)) {
+    throw mosaikError("storage-failed", "the log begins after the end of its snapshot", {
+      details: { path: storage.storeId },
+    });
+  }
+  const entries = start === end ? [] : await storage.getRange(start + 1, end);
+  return { base, entries, snapshot };
+}
+
+async function loadSnapshot(storage: Storage): Promise<StoredLog["snapshot"]> {
+  const reader = await storage.openSnapshot();
+  if (reader === undefined) return undefined;
+  try {
+    const { index, term, configuration, bytes } = reader.head;
+    const decoder = new SnapshotDecoder();
+    for (let chunk = 0; chunk < chunksOf(bytes); chunk++) {
+      decoder.push(await reader.read(chunk * LIMITS.snapshotChunkBytes, LIMITS.snapshotChunkBytes));
+    }
+    return { mark: { index, term, voters: decodeConfiguration(configuration) }, state: decoder.end() };
+  } finally {
+    await reader.close();
+  }
+}
