@@ -45,6 +45,8 @@ export class Gossip {
   readonly #local: LocalEntry;
   readonly #counters: DiscoveryCounters;
   readonly #prove: NonNullable<GossipInit["prove"]>;
+  /** The start of the life that each neighbour told of itself over its link: a link is a sign of that life, and of no former one. */
+  readonly #linkedLives = new Map<PeerId, number>();
 
   constructor(init: GossipInit) {
     this.#init = init;
@@ -60,6 +62,7 @@ export class Gossip {
   /** A new link: who we are, and, from one side, what we have. */
   open(to: PeerId, isInitiator: boolean): GossipEffect[] {
     this.#catalog.unsilence(to);
+    this.#linkedLives.delete(to);
     const hello: GossipEffect = { type: "tell", to, id: this.#catalog.selfId };
     return isInitiator ? [hello, this.compare(to)] : [hello];
   }
@@ -76,9 +79,7 @@ export class Gossip {
     if (record === undefined || record.state === "silenced") return undefined;
     const silentMs = this.#catalog.ageMs(record, now);
     if (record.state === "departed") return { type: "departure", ageMs: silentMs, departure: record.departure };
-    // A neighbour is alive now.
-    const ageMs = this.#init.isNeighbour(id) ? 0 : silentMs;
-    return { type: "entry", ageMs, signed: record.signed };
+    return { type: "entry", ageMs: this.#isLinkedTo(record.signed) ? 0 : silentMs, signed: record.signed };
   }
 
   onDigest(from: PeerId, ranges: readonly DigestRange[], now: Now): GossipEffect[] {
@@ -109,6 +110,7 @@ export class Gossip {
 
   /** Verifies what is `news`, or about ourselves, and nothing else. @throws DecodeError */
   take(from: PeerId, news: RawNews, verdict: Verdict, now: Now): GossipEffect[] {
+    if (news.type === "entry" && verdict !== "skipped") this.#noteLife(from, news.bytes);
     if (verdict === "news" || verdict === "self") {
       return news.type === "entry" ? this.#onEntry(from, news, now) : this.#onDeparture(from, news, now);
     }
@@ -178,6 +180,17 @@ export class Gossip {
     return { type: "rival", above, addresses };
   }
 
+  /** Also of an entry that is refused: the link is its word already, and says that the life before it is over. */
+  #noteLife(from: PeerId, bytes: Uint8Array): void {
+    const { id, version } = peekEntry(bytes);
+    if (id === from && this.#init.isNeighbour(id)) this.#linkedLives.set(id, version.startMs);
+  }
+
+  /** Is that life at the other end of a link now? */
+  #isLinkedTo({ entry }: SignedEntry): boolean {
+    return this.#init.isNeighbour(entry.id) && this.#linkedLives.get(entry.id) === entry.version.startMs;
+  }
+
   // ── Ourselves, and time ──
 
   /** One signed update. @throws `too-large` */
@@ -197,7 +210,11 @@ export class Gossip {
     if (aheadMs > 0) {
       effects.push({ type: "begun-anew", aheadMs }, ...this.#spreadSelf(this.#local.beginAnew(now.wallMs)));
     }
-    for (const id of neighbours) this.#catalog.touch(id, now);
+    for (const id of this.#linkedLives.keys()) if (!this.#init.isNeighbour(id)) this.#linkedLives.delete(id);
+    for (const id of neighbours) {
+      const record = this.#catalog.record(id);
+      if (record?.state === "live" && this.#isLinkedTo(record.signed)) this.#catalog.touch(id, now);
+    }
     for (const entry of this.#catalog.expire(now)) effects.push({ type: "left", entry });
     return effects;
   }
