@@ -24,7 +24,7 @@ export class Compatibility {
 
   /** All of our commands may be sent: nobody needs to ask for each. */
   get isComplete(): boolean {
-    const agreed = this.#o.life()?.replica.agreed;
+    const agreed = this.#o.life()?.office.agreed;
     if (agreed !== this.#agreed) {
       this.#agreed = agreed;
       this.#isComplete = agreed !== undefined && this.own.commands.every((name) => agreed.commands.includes(name));

@@ -15,6 +15,7 @@ import {
   ENTRY_OPEN,
   ENTRY_SESSION,
   ENTRY_SESSION_END,
+  ENTRY_VERSION,
   encodeGenesis,
 } from "../entries/entries.ts";
 import { memberId } from "../entries/member-id.ts";
@@ -473,6 +474,40 @@ describe("a leader appends batches", () => {
         equal(bench.replica.query("value"), numbers.length);
       }),
     );
+  });
+});
+
+describe("an agreement on versions", () => {
+  const support = (version: number, ...commands: readonly string[]) => ({ format: 1, version, commands });
+  const kinds = (entries: readonly Entry[]): number[] => entries.map(({ kind }) => kind);
+
+  it("that drops a command lets go of what waits, which was checked by the one before", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const session = bench.session(leader, "ada");
+    leader.agreeOn(support(1, "add", "subtract"));
+    deepEqual(kinds(bench.take(leader)), [ENTRY_VERSION]);
+
+    equal(leader.takeBatches(session, OWNER, batches(1, 2)), undefined);
+    leader.agreeOn(support(2, "add"));
+    deepEqual(kinds(bench.take(leader)), [ENTRY_VERSION]);
+    equal(leader.takeBatches(session, OWNER, batches(3)), 1, "its owner is told what is missing");
+    equal(leader.takeBatches(session, OWNER, batches(1, 2, 3)), undefined);
+    bench.take(leader);
+    deepEqual(bench.numbers(session), [1, 2, 3]);
+  });
+
+  it("that only adds one keeps it, behind the entry", () => {
+    const bench = new Bench();
+    const leader = bench.elect();
+    bench.serve(leader);
+    const session = bench.session(leader, "ada");
+    leader.agreeOn(support(1, "add"));
+    bench.take(leader);
+    equal(leader.takeBatches(session, OWNER, batches(1)), undefined);
+    leader.agreeOn(support(1, "add", "subtract"));
+    deepEqual(kinds(bench.take(leader)), [ENTRY_VERSION, ENTRY_COMMANDS]);
   });
 });
 

@@ -196,6 +196,8 @@ export class LeaderTerm {
   /** With the next step. All voters and spares support it. */
   agreeOn(support: Support): void {
     if (this.#establishedAt === undefined) return;
+    // What waits was checked by what was agreed before: whoever asked asks again.
+    if (this.#agreed?.commands.some((name) => !support.commands.includes(name))) this.#queue.clear();
     this.#nextAgreed = support;
     this.#agreed = support;
   }

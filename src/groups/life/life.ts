@@ -313,7 +313,7 @@ export class Life {
     const { session, batches } = frame;
     const { runtime, compatibility } = this.#c;
     const unknownAt = checkBatches(runtime, batches, {
-      agreed: compatibility.isComplete ? undefined : this.replica.agreed,
+      agreed: compatibility.isComplete ? undefined : this.office.agreed,
       mayKnowMore: bond.machine !== undefined && !isSameSupport(bond.machine, compatibility.own),
     });
     const known = unknownAt === undefined ? batches : batches.slice(0, unknownAt);

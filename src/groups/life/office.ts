@@ -3,7 +3,7 @@ import { UniqueId } from "../../identity/index.ts";
 import type { Index, MemberId, Term } from "../../raft/index.ts";
 import type { IncarnationId } from "../../storage/index.ts";
 import type { Bond } from "../bonds/index.ts";
-import { type NumberedBatch, peerOf } from "../entries/index.ts";
+import { type NumberedBatch, peerOf, type Support } from "../entries/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { ReadServer } from "../requests/index.ts";
 import type { Draft, RaftDriver } from "./driver.ts";
@@ -105,6 +105,11 @@ export class Office {
 
   takeDrafts(firstIndex: Index): readonly Draft[] {
     return this.#term?.takeDrafts(firstIndex) ?? [];
+  }
+
+  /** What our log may hold from now on; as leader also before it is applied. */
+  get agreed(): Support | undefined {
+    return this.#term?.agreed ?? this.#o.replica.agreed;
   }
 
   openSession(key: string, owner: PeerId): void {

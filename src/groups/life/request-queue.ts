@@ -56,6 +56,12 @@ export class RequestQueue {
     return true;
   }
 
+  clear(): void {
+    this.#waiting.clear();
+    this.#count = 0;
+    this.#bytes = 0;
+  }
+
   /** About so many bytes, a run of each session in turn. */
   take(bytesMax: number): { readonly session: SessionIndex; readonly batches: readonly NumberedBatch[] }[] {
     const taken: { session: SessionIndex; batches: readonly NumberedBatch[] }[] = [];
