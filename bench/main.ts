@@ -9,14 +9,13 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { catchUp } from "./catch-up.ts";
+import { groupDurable, reads } from "./durable.ts";
 import { failover } from "./failover.ts";
 import { formation } from "./formation.ts";
-import { groupDurable } from "./group-durable.ts";
 import { groupMemory } from "./group-memory.ts";
 import { type Layout, MissingPeer, type Plan, type Row, table, WrongResult } from "./harness.ts";
 import { Hosts } from "./hosts.ts";
 import { ETCD, RAW_TLS } from "./peers.ts";
-import { reads } from "./reads.ts";
 import { snapshot } from "./snapshot.ts";
 import { transport } from "./transport.ts";
 

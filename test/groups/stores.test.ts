@@ -1,4 +1,5 @@
-import { equal, notEqual, ok } from "node:assert/strict";
+import { deepEqual, equal, notEqual, ok } from "node:assert/strict";
+import { MosaikError, type Receipt } from "../../src/env/index.ts";
 import { hashBytes, type UniqueId } from "../../src/identity/index.ts";
 import type { Network } from "../../src/network.ts";
 import { SimDisk, type StorageFactory, simStorageFactory } from "../../src/storage/index.ts";
@@ -98,3 +99,55 @@ scenario("a voter that restarts keeps its vote, however long its store takes to 
   equal(own(nodes.network("cyd")).role, "voter");
   ok(nodes.log.every(({ message }) => message !== "a voter is removed"));
 });
+
+/** The receipt of a call that must end in the unknown. */
+async function receiptOf(call: Promise<unknown>): Promise<Receipt> {
+  const error = await call.then(
+    () => undefined,
+    (cause: unknown) => cause,
+  );
+  ok(MosaikError.is(error, "outcome-unknown"), String(error));
+  return error.details.receipt;
+}
+
+scenario(
+  "a receipt outlives all processes: each member knows what became of the command, and says so for good",
+  async (nodes) => {
+    const durables = new Durables(nodes);
+    const groups: Counters[] = [];
+    for (const name of NAMES) groups.push(await durables.start(name));
+    await nodes.within(20_000, Promise.all(groups.map((group) => group.when.online())));
+    const leads = groups.findIndex(({ isLeader }) => isLeader);
+    const owner = NAMES[(leads + 1) % 3] as string;
+    const others = NAMES.filter((name) => name !== owner);
+    const away = groups[(leads + 1) % 3] as Counters;
+    await away.execute({ add: 1 });
+
+    // One command arrives, its answer does not; the next one does not even arrive.
+    nodes.deafen([owner], others);
+    const applied = await receiptOf(away.execute({ add: 10 }, { timeoutMs: 300 }));
+    await nodes.within(
+      1_000,
+      nodes.until(() => groups[leads]?.position === 2),
+    );
+    nodes.cut([owner], others);
+    const lost = await receiptOf(away.execute({ add: 100 }, { timeoutMs: 300 }));
+    for (const name of NAMES) nodes.kill(name);
+    nodes.heal();
+    for (const name of NAMES) durables.diskOf(name).crash();
+    await nodes.sleep(500);
+
+    const again: Counters[] = [];
+    for (const name of NAMES) again.push(await durables.start(name));
+    await nodes.within(20_000, Promise.all(again.map((group) => group.when.online())));
+    // The owner is another process now: with its next session the former one ends.
+    const [first] = again as [Counters];
+    const owners = again[(leads + 1) % 3] as Counters;
+    equal((await nodes.within(20_000, owners.execute({ add: 1_000 }))).result, 1_011);
+    for (const group of again) {
+      deepEqual(await nodes.within(20_000, group.outcomeOf(applied)), { position: 2, result: undefined });
+      equal(await nodes.within(20_000, group.outcomeOf(lost)), undefined);
+    }
+    deepEqual(await first.query("value", { consistency: "strong" }), { position: 3, result: 1_011 });
+  },
+);
