@@ -1,15 +1,17 @@
 import { createHash } from "node:crypto";
 import { type GroupProbe, type LogStart, type ProbeSource, type VoterSteering, votersOf } from "../groups/index.ts";
 import { type PeerId, UniqueId } from "../identity/index.ts";
-import type { Entry, HardState, Index, MemberId, SnapshotMark, Term } from "../raft/index.ts";
+import type { Entry, HardState, Index, MemberId, Persist, SnapshotMark, Term } from "../raft/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import { type EntryFact, type InvariantName, InvariantViolation, RaftInvariants } from "./core/invariants.ts";
+import { DurabilityInvariants } from "./durability-invariants.ts";
 import { type StoreInvariantName, StoreInvariants } from "./store-invariants.ts";
 
 /** Names of what a run as a whole must keep, beside those of Raft. */
 export type RunInvariantName =
   | InvariantName
   | StoreInvariantName
+  | "durability"
   | "linearizability"
   | "exactly-once"
   | "equal-states"
@@ -70,6 +72,9 @@ export class GroupInvariants implements GroupProbe {
   readonly #present = new Map<string, ProbeSource>();
   readonly #stores = new StoreInvariants((invariant, message) => {
     throw new RunViolation(invariant, message);
+  });
+  readonly #durability = new DurabilityInvariants((message) => {
+    throw new RunViolation("durability", message);
   });
   /** The last committed voters of each incarnation. */
   readonly #voters = new Map<IncarnationId, EntryFact>();
@@ -137,6 +142,7 @@ export class GroupInvariants implements GroupProbe {
       this.#logs.set(source.member, { facts: [...facts], base, committed: start?.snapshot.index ?? 0 });
       this.#positions.set(source.member, 0);
       this.#stores.onStart(this.#name(source), source, entries, { hasSnapshot: start !== undefined });
+      this.#durability.onStart(this.#name(source), source.member, hardState, entries, start?.base);
       this.#observer(source).onStart(source.member, hardState, facts, start);
     });
   }
@@ -150,8 +156,15 @@ export class GroupInvariants implements GroupProbe {
     return this.#steerings.get(`${peer}/${group}`);
   }
 
-  onHardState(source: ProbeSource, { term, votedFor }: HardState): void {
-    this.#guard(() => this.#observer(source).onHardState(source.member, term, votedFor));
+  onWrite({ member }: ProbeSource, persist: Persist): void {
+    this.#durability.onWrite(member, persist);
+  }
+
+  onDurable(source: ProbeSource, persist: Persist): void {
+    this.#durability.onDurable(source.member, persist);
+    const { hardState } = persist;
+    if (hardState === undefined) return;
+    this.#guard(() => this.#observer(source).onHardState(source.member, hardState.term, hardState.votedFor));
   }
 
   onVote(source: ProbeSource, term: Term, candidate: MemberId): void {
@@ -231,13 +244,13 @@ export class GroupInvariants implements GroupProbe {
     });
   }
 
-  onCompact(source: ProbeSource, upTo: Index): void {
+  onCompact(source: ProbeSource, upTo: Index, snapshot: Index): void {
     this.#compactions++;
     this.#guard(() => {
       const log = this.#log(source);
       log.facts = log.facts.slice(Math.max(0, upTo - log.base));
       log.base = upTo;
-      this.#observer(source).onCompact(source.member, upTo);
+      this.#observer(source).onCompact(source.member, upTo, snapshot);
     });
   }
 

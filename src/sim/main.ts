@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { RUN_STYLES } from "./node-plan.ts";
 import {
   runSeed,
   runSeedCore,
@@ -25,7 +26,8 @@ class UsageError extends Error {}
 const USAGE = `npm run sim -- [--seed BASE=1] [--seeds COUNT=1] [--story NAME] [--mutation NAME | --mutations] [--trace FILE] [--json]
 
 Each seed is run three times: bare Raft members, and bare gossip, whose messages are lost, doubled and reordered, then whole nodes on byte
-streams under all other faults. --story runs one of test/stories instead, or only a part of that: core, gossip or nodes. --mutations puts known flaws back, one at a time, and wants each of them caught.`;
+streams under all other faults. --story runs one of test/stories instead, or only a part of that: core, gossip or nodes;
+or node runs of one style: ${RUN_STYLES.join(", ")}. --mutations puts known flaws back, one at a time, and wants each of them caught.`;
 
 /** All well 0, something is wrong with what was run 1, wrong usage 2, the harness itself failed 3. */
 async function main(): Promise<0 | 1 | 2 | 3> {
@@ -92,10 +94,12 @@ function findRunner(name: string | undefined): SeedRunner {
   if (name === undefined) return runSeed;
   if (name === "core") return runSeedCore;
   if (name === "gossip") return runSeedGossip;
-  if (name === "nodes") return runSeedNodes;
+  if (name === "nodes") return runSeedNodes();
+  const style = RUN_STYLES.find((one) => one === name);
+  if (style !== undefined) return runSeedNodes(style);
   const story = stories().find((one) => one.name === name);
   if (story !== undefined) return runStory(story);
-  const names = ["core", "gossip", "nodes", ...stories().map((one) => one.name)];
+  const names = ["core", "gossip", "nodes", ...RUN_STYLES, ...stories().map((one) => one.name)];
   throw new UsageError(`there is no story "${name}"; there are:\n${names.map((one) => `  ${one}`).join("\n")}`);
 }
 

@@ -7,8 +7,10 @@ import { DISK_FAULTS, type FaultKind, MEMBERSHIP_FAULTS, WORLD_FAULTS } from "./
  * - `churn`: members come, leave, close, lose their stores and are replaced
  * - `memory`: members whose stores are in memory, so each restart is a loss
  * - `rivals`: two sides that do not see each other both found; then they meet, and the operator decides
+ * - `disks`: three members, whose disks and power fail, and nothing else. Only by request: it shows nothing that `steady` cannot, but sooner
  */
-export type RunStyle = "steady" | "churn" | "memory" | "rivals";
+export type RunStyle = "steady" | "churn" | "memory" | "rivals" | "disks";
+export const RUN_STYLES: readonly RunStyle[] = ["steady", "churn", "memory", "rivals", "disks"];
 
 /** What one node run is about, drawn from its seed: different runs find different faults ("swarm testing"). */
 export interface NodePlan {
@@ -34,15 +36,16 @@ const NAMES = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus"];
 /** In half of the runs whoever is away for a moment loses its session. */
 const SHORT_TTL_MS = 1_000;
 
-export function drawNodePlan(random: SeededRandom): NodePlan {
-  const plan = drawStyle(random);
+/** @param wanted - default: any */
+export function drawNodePlan(random: SeededRandom, wanted?: RunStyle): NodePlan {
+  const drawn = random.pick(STYLES);
+  const plan = ofStyle(wanted ?? drawn, random);
   // Logs are cut often, so that whoever is away needs a snapshot.
   const tuning = { ...plan.tuning, snapshotEveryEntries: random.pick([8, 20, 60, 200]) };
   return { ...plan, tuning: random.chance(1, 2) ? { ...tuning, sessionTtlMs: SHORT_TTL_MS } : tuning };
 }
 
-function drawStyle(random: SeededRandom): NodePlan {
-  const style = random.pick(STYLES);
+function ofStyle(style: RunStyle, random: SeededRandom): NodePlan {
   switch (style) {
     case "steady":
       return steady(random);
@@ -52,6 +55,8 @@ function drawStyle(random: SeededRandom): NodePlan {
       return { ...churn(random), ...inMemory(random) };
     case "rivals":
       return rivals(random);
+    case "disks":
+      return disks(random);
   }
 }
 
@@ -122,6 +127,20 @@ function rivals(random: SeededRandom): NodePlan {
     observers: new Set(),
     // Two voters can spare no store.
     faults: [...some(random, WORLD_FAULTS).filter((kind) => kind !== "bit-flip"), "rival", "discard"],
+  };
+}
+
+function disks(random: SeededRandom): NodePlan {
+  const faults: readonly FaultKind[] = [...DISK_FAULTS, "crash", "power-loss", "restart"];
+  const founders = NAMES.slice(0, 3);
+  return {
+    ...steady(random),
+    style: "disks",
+    expect: 3,
+    founders,
+    isStormyStart: false,
+    leadershipOf: new Map(),
+    faults,
   };
 }
 

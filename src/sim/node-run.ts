@@ -5,7 +5,7 @@ import { DISK_EPISODES } from "./disk-episodes.ts";
 import { Ending } from "./ending.ts";
 import { EPISODES } from "./episodes.ts";
 import type { FaultKind } from "./fault-counter.ts";
-import { drawNodePlan, type NodePlan } from "./node-plan.ts";
+import { drawNodePlan, type NodePlan, type RunStyle } from "./node-plan.ts";
 import { Records } from "./records.ts";
 import { type RunReport, verdictOf } from "./report.ts";
 import type { EpisodeScene } from "./scene.ts";
@@ -20,6 +20,8 @@ export interface NodeRunOptions {
   readonly onTrace?: (text: string) => void;
   /** Default 20,000. */
   readonly faultsMs?: number;
+  /** Default: drawn. */
+  readonly style?: RunStyle | undefined;
 }
 
 const OPERATIONS_MIN = 200;
@@ -42,7 +44,7 @@ export async function runNodes(seed: number, options: NodeRunOptions = {}): Prom
     onTrace: options.onTrace,
     hasFiles: true,
   });
-  const run = new NodeRun(simulation, options.faultsMs ?? 20_000);
+  const run = new NodeRun(simulation, options.faultsMs ?? 20_000, options.style);
   let cause: unknown;
   let hasFailed = false;
   try {
@@ -70,10 +72,10 @@ class NodeRun {
   #isFaulty = true;
   #clientIds = 0;
 
-  constructor(simulation: Simulation, faultsMs: number) {
+  constructor(simulation: Simulation, faultsMs: number, style: RunStyle | undefined) {
     this.#simulation = simulation;
     this.#random = simulation.random.fork("run");
-    this.plan = drawNodePlan(simulation.random.fork("plan"));
+    this.plan = drawNodePlan(simulation.random.fork("plan"), style);
     this.#faultsMs = faultsMs;
     this.#cast = new Cast(simulation, this.plan.expect, this.plan.observers);
     this.#waits = new Waits((ms) => simulation.sleep(ms));

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { runCore } from "./core/index.ts";
 import { runGossip } from "./gossip/index.ts";
+import type { RunStyle } from "./node-plan.ts";
 import { runNodes } from "./node-run.ts";
 import type { RunReport } from "./report.ts";
 import { runScenario } from "./simulate.ts";
@@ -42,9 +43,10 @@ export const runSeedGossip: SeedRunner = async (seed, keepTrace) => {
   return runGossipAlone(seed, keepTrace, createHash("sha256"));
 };
 
-export const runSeedNodes: SeedRunner = async (seed, keepTrace) => {
-  return { ...(await runNodes(seed, { keepTrace })), core: undefined };
-};
+/** @param style - default: drawn from the seed */
+export function runSeedNodes(style?: RunStyle): SeedRunner {
+  return async (seed, keepTrace) => ({ ...(await runNodes(seed, { keepTrace, style })), core: undefined });
+}
 
 type Hash = ReturnType<typeof createHash>;
 

@@ -24,6 +24,8 @@ export interface SimulationOptions {
 }
 
 const NETWORK_NAME = "simulated";
+/** How a member begins to say that it lost its store to a decayed disk. */
+const DAMAGED = "the group's store was damaged";
 
 /**
  * Whole nodes in one virtual world: their wire, their disks, the invariants that watch them, and the trace. What goes wrong is up to
@@ -186,6 +188,8 @@ export class SimulatedNode {
   readonly #groups = new Map<string, Group<AnyMachine>>();
   #disk: NodeDisk;
   #disks = 1;
+  /** Stores on this disk that were found damaged. */
+  #damages = 0;
   #identity: Identity;
   #network: Network | undefined;
 
@@ -322,6 +326,7 @@ export class SimulatedNode {
     if (!keepDisk) {
       this.#disks++;
       this.#disk = this.#makeDisk();
+      this.#damages = 0;
     }
     if (!keepKey) this.#identity = Identity.fromSeed(this.#disk.identitySeed);
     await this.start(discard);
@@ -348,6 +353,13 @@ export class SimulatedNode {
     this.#simulation.trace.add(this.name, what);
   }
 
+  /** Whatever a power loss or a failed call leaves is no damage: then a member loses its vote for nothing, and all may at once. */
+  #onDamaged(): void {
+    if (++this.#damages <= this.#disk.decays) return;
+    const violation = new RunViolation("durability", `${this.name} gave up a store as damaged, and no bit had decayed`);
+    this.#simulation.world.fail(violation);
+  }
+
   /** An error that a node logs is a bug: what is expected of peers and networks is not an error. */
   #logger(): Logger {
     const note = (fields: object, message: string): void => {
@@ -357,7 +369,10 @@ export class SimulatedNode {
     return {
       ...silentLogger,
       info: note,
-      warn: note,
+      warn: (fields, message) => {
+        note(fields, message);
+        if (message.startsWith(DAMAGED)) this.#onDamaged();
+      },
       error: (fields, message) => {
         const { cause } = fields as { readonly cause?: unknown };
         if (message.startsWith("rival-incarnation") && this.#simulation.invariants.areRivalsAllowed) return;

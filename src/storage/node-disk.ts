@@ -30,6 +30,8 @@ export interface NodeDisk {
   readonly changesUnderWay: number;
   /** A call failed in this life of the node. */
   readonly hasFailed: boolean;
+  /** Bits that decayed: no store is damaged more often. */
+  readonly decays: number;
   /** The stores of one life of the node. */
   storage(env: Env): StorageFactory;
   /** From now on syncs take this long; without an argument the usual 0.1 to 3 ms. */

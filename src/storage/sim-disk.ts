@@ -33,6 +33,7 @@ export class SimDisk implements NodeDisk {
   readonly name: string;
   /** The node's key: with its disk it loses its identity. */
   readonly identitySeed: Uint8Array;
+  readonly decays = 0;
   readonly #random: SeededRandom;
   readonly #onStep: (step: string) => void;
   /** What each group's store durably holds. */

@@ -222,12 +222,13 @@ export class RaftDriver {
   #write(persist: Persist, fetched: FetchedSnapshot | undefined): void {
     const { writeId, hardState, truncateFrom, entries } = persist;
     const isBehind = fetched !== undefined || this.#installing !== undefined;
+    this.#probe?.onWrite(this.#source, persist);
     const change: StorageWrite = { hardState, truncateFrom, entries };
     const begun = isBehind ? this.#writeBehind(persist, fetched) : this.#storage.write(change);
     const write = begun.then(
       () => {
         if (this.#isStopped) return;
-        if (hardState !== undefined) this.#probe?.onHardState(this.#source, hardState);
+        this.#probe?.onDurable(this.#source, persist);
         if (this.#lastWrite === write) this.#lastWrite = undefined;
         this.enqueue({ type: "persisted", writeId });
       },
@@ -273,7 +274,7 @@ export class RaftDriver {
     if (index <= this.#base || this.#installing !== undefined) return;
     this.#base = index;
     this.#storage.prunePrefix(index).catch((cause: unknown) => this.#onWriteFailure(cause));
-    this.#probe?.onCompact(this.#source, index);
+    this.#probe?.onCompact(this.#source, index, this.raft.snapshot?.index ?? 0);
   }
 
   /** Stops here and now: whoever is told may be busy with closing, and what waited for the write must not leave meanwhile. */

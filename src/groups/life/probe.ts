@@ -1,5 +1,5 @@
 import type { PeerId, UniqueId } from "../../identity/index.ts";
-import type { Entry, HardState, Index, LogPosition, MemberId, SnapshotMark, Term } from "../../raft/index.ts";
+import type { Entry, HardState, Index, LogPosition, MemberId, Persist, SnapshotMark, Term } from "../../raft/index.ts";
 import type { IncarnationId } from "../../storage/index.ts";
 
 /** Whose fact it is. */
@@ -35,8 +35,10 @@ export interface GroupProbe {
   onStart(source: ProbeSource, hardState: HardState, entries: readonly Entry[], start?: LogStart): void;
   /** It votes in this life, and here is its wheel. */
   onVoter(source: ProbeSource, steering: VoterSteering): void;
-  /** This hard state is durable now; called before anything leaves that waited for it. */
-  onHardState(source: ProbeSource, hardState: HardState): void;
+  /** This write was handed to the store, after all before it. */
+  onWrite(source: ProbeSource, persist: Persist): void;
+  /** The store says that it is durable; called before anything leaves that waited for it. */
+  onDurable(source: ProbeSource, persist: Persist): void;
   /** A granted vote leaves this member. */
   onVote(source: ProbeSource, term: Term, candidate: MemberId): void;
   /** Entries at and after `from` leave the log (in memory; the write may still be under way). */
@@ -51,8 +53,8 @@ export interface GroupProbe {
   onApply(source: ProbeSource, entry: Entry, position: number): void;
   /** Log and replica were replaced by a snapshot at this place. */
   onRestore(source: ProbeSource, snapshot: SnapshotMark): void;
-  /** The log begins after `upTo` from now on. */
-  onCompact(source: ProbeSource, upTo: Index): void;
+  /** The log begins after `upTo` from now on; the member's snapshot covers what is up to `snapshot`. */
+  onCompact(source: ProbeSource, upTo: Index, snapshot: Index): void;
   /** The store was given up; nothing more will come from this member. */
   onSetAside(source: ProbeSource): void;
 }

@@ -106,7 +106,8 @@ test("snapshot-is-prefix: a snapshot of what was not committed, of another state
   breaks("snapshot-is-prefix", () => commit().onSnapshot(BOB, { ...place, term: 2 }));
   breaks("snapshot-is-prefix", () => commit().onSnapshot(BOB, place, "another state"));
   breaks("snapshot-is-prefix", () => commit().onSnapshot(BOB, { ...place, voters: [ADA] }));
-  breaks("snapshot-is-prefix", () => commit().onCompact(ADA, 2));
+  breaks("snapshot-is-prefix", () => commit().onCompact(ADA, 2, 2));
+  breaks("snapshot-is-prefix", () => commit().onCompact(ADA, 1, 0));
   const start = { base: { index: 1, term: 1 }, snapshot: place };
   checker.onStart("cyd", { term: 1, votedFor: undefined }, [fact(2, 1)], start);
   breaks("configuration-overlap", () => checker.onAppend("cyd", [{ ...fact(3, 1), voters: ["eve" as MemberId] }]));

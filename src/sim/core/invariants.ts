@@ -128,13 +128,13 @@ export class RaftInvariants {
     facts.commit = facts.applied = snapshot.index;
   }
 
-  /** A member's log begins after `upTo` from now on. */
-  onCompact(node: string, upTo: Index): void {
+  /** A member's log begins after `upTo` from now on. @param snapshot - how far its snapshot goes */
+  onCompact(node: string, upTo: Index, snapshot: Index): void {
     const facts = this.#node(node);
     const { base, log } = facts;
     const last = log[upTo - base.index - 1];
-    check(upTo <= facts.applied, "snapshot-is-prefix", () => {
-      return `${node} forgot entries up to ${upTo}, and applied those up to ${facts.applied}`;
+    check(upTo <= snapshot && snapshot <= facts.applied, "snapshot-is-prefix", () => {
+      return `${node} forgot entries up to ${upTo}, with a snapshot of ${snapshot}, and applied those up to ${facts.applied}`;
     });
     if (last === undefined) return;
     facts.baseVoters = this.#votersAt(upTo);

@@ -129,7 +129,7 @@ export class CoreNode {
     if (raft === undefined) throw new Error(`${this.name} is down`);
     const ready = raft.step(inputs);
     this.#tell(raft, ready);
-    for (const input of inputs) if (input.type === "compact") this.#onCompacted(raft, input.upTo);
+    if (inputs.some(({ type }) => type === "compact")) this.#onCompacted(raft);
     return ready;
   }
 
@@ -176,13 +176,13 @@ export class CoreNode {
   }
 
   /** Both are on the disk already: the snapshot is of what was applied, and nothing under way changes what it covers. */
-  #onCompacted(raft: Raft, upTo: Index): void {
+  #onCompacted(raft: Raft): void {
     const mark = raft.snapshot;
     if (mark === undefined || mark.index !== this.#applied) return;
     this.#snapshot = { mark, state: this.#state };
     this.#entries = this.#entries.filter(({ index }) => index > raft.base.index);
     this.#base = raft.base;
-    this.#checker.onCompact(this.name, upTo);
+    this.#checker.onCompact(this.name, raft.base.index, mark.index);
   }
 
   #tell(raft: Raft, { persist, committed }: Ready): void {

@@ -20,6 +20,7 @@ export class FileDisk implements NodeDisk {
   #env: Env | undefined;
   #delay = USUAL_SYNC_DELAY;
   #isTearing = false;
+  #decays = 0;
 
   /** @param onStep - told of each call, for the trace */
   constructor(random: SeededRandom, onStep: (step: string) => void = () => {}) {
@@ -37,6 +38,10 @@ export class FileDisk implements NodeDisk {
   }
   get hasFailed(): boolean {
     return this.files.hasFailed;
+  }
+
+  get decays(): number {
+    return this.#decays;
   }
 
   storage(env: Env): StorageFactory {
@@ -94,6 +99,7 @@ export class FileDisk implements NodeDisk {
     if (used.length === 0) return undefined;
     const bit = this.#random.pick(used) * 8 + this.#random.below(8);
     this.files.flip(path, bit);
+    this.#decays++;
     return `bit ${bit} of ${path}`;
   }
 

@@ -77,8 +77,9 @@ export class SimFile {
     }
   }
 
+  /** What an earlier sync failed to write is clean to the kernel, and stays lost. */
   sync(): void {
-    this.#durable = Buffer.from(this.#now);
+    for (const { position, bytes } of this.#unsynced) this.#durable = put(this.#durable, bytes, position);
     this.#unsynced = [];
   }
 
