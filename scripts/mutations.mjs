@@ -1,6 +1,6 @@
 // Puts known flaws back into a copy of the source, one at a time, and wants the simulator to catch each of them.
 //
-// A file test/mutations/NAME.patch may have lines `seeds: COUNT` and `story: core | gossip | nodes` (what catches it the soonest), then for each change the file and its old and new text:
+// A file test/mutations/NAME.patch may have lines `seeds: COUNT` and `story: NAME` (as for `--story`: what catches it the soonest), then for each change the file and its old and new text:
 //
 //   --- src/raft/quorum.ts
 //   <<<<<<<
@@ -163,7 +163,7 @@ function firstRun(root, story, base, seeds, isWanted) {
   const main = join(root, "src", "sim", "main.ts");
   const half = story === undefined ? [] : ["--story", story];
   const flags = ["--json", "--seed", String(base), "--seeds", String(seeds), ...half];
-  // A story of test/stories is told by its file; core, nodes and gossip are there anyway.
+  // A story of test/stories is told by its file; all others are there anyway.
   const stories = pathToFileURL(join(root, "test", "stories", "all.ts")).href;
   const imports = ["--import", import.meta.resolve("tsx"), ...(story === undefined ? [] : ["--import", stories])];
   const args = [...imports, main, ...flags];

@@ -1,3 +1,4 @@
+import "./founding.ts";
 import "./partitions.ts";
 import "./restarts.ts";
 import "./voters.ts";
