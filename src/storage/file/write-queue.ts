@@ -1,6 +1,7 @@
 import { type Env, LIMITS, MosaikError, mosaikError } from "../../env/index.ts";
 import type { Entry } from "../../raft/index.ts";
 import { type FileSystem, isNoRoom } from "./file-system.ts";
+import { NewerVersion } from "./frames.ts";
 import { snapshotName } from "./layout.ts";
 import { type Marks, recordBytesMax } from "./records.ts";
 import { FRAME_OVERHEAD_BYTES, type Room } from "./room.ts";
@@ -260,7 +261,8 @@ export function storageError(cause: unknown, path: string): MosaikError<"storage
   if (isNoRoom(cause)) {
     return storageFull(path, cause);
   }
-  return mosaikError("storage-failed", "the disk failed", { details: { path }, cause });
+  const what = cause instanceof NewerVersion ? "the store was written by newer code" : "the disk failed";
+  return mosaikError("storage-failed", what, { details: { path }, cause });
 }
 
 function storageFull(path: string, cause?: unknown): MosaikError<"storage-full"> {
