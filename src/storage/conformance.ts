@@ -1,6 +1,7 @@
 import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
 import { hash } from "../identity/index.ts";
 import type { Entry, MemberId } from "../raft/index.ts";
+import { SUCCESSORS } from "./successor-conformance.ts";
 import type { IncarnationId, Storage, StorageFactory } from "./types.ts";
 
 /** One promise of `Storage`, for any test runner. */
@@ -376,4 +377,10 @@ const LIVES: readonly StorageScenario[] = [
 ];
 
 /** What every `StorageFactory` must do. Give each scenario a factory of its own. */
-export const STORAGE_CONFORMANCE: readonly StorageScenario[] = [...LOG, ...WHOLE, ...SNAPSHOTS, ...LIVES];
+export const STORAGE_CONFORMANCE: readonly StorageScenario[] = [
+  ...LOG,
+  ...WHOLE,
+  ...SNAPSHOTS,
+  ...LIVES,
+  ...SUCCESSORS,
+];

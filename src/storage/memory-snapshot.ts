@@ -1,10 +1,10 @@
 import { mosaikError } from "../env/index.ts";
-import type { Snapshot, SnapshotHead, SnapshotPlace, SnapshotReader, SnapshotWriter } from "./types.ts";
+import type { Owner, Snapshot, SnapshotHead, SnapshotPlace, SnapshotReader, SnapshotWriter } from "./types.ts";
 
 /** Gathers chunks in memory. For stores that keep the data there anyway. */
 export function memorySnapshotWriter(
   place: SnapshotPlace,
-  end: { save(snapshot: Snapshot): Promise<void>; install(snapshot: Snapshot): Promise<void> },
+  end: { save(snapshot: Snapshot): Promise<void>; install(snapshot: Snapshot, whose?: Owner): Promise<void> },
 ): SnapshotWriter {
   let chunks: Uint8Array[] | undefined = [];
   const take = (): Snapshot => {
@@ -19,7 +19,7 @@ export function memorySnapshotWriter(
       chunks.push(Uint8Array.from(chunk));
     },
     save: async () => end.save(take()),
-    install: async () => end.install(take()),
+    install: async (whose) => end.install(take(), whose),
     discard: async () => {
       chunks = undefined;
     },

@@ -14,18 +14,23 @@ import type {
   StorageFactory,
   StorageWrite,
   StoreId,
+  Successor,
 } from "./types.ts";
 
 /** A store as long as the process lives: every write is "durable" at once. A restart draws another one, and so comes as a stranger. */
 export class MemoryStorage implements Storage {
   readonly #state: StoreState;
+  readonly #stores: MemoryStores;
+  readonly #group: UniqueId;
   #isClosed = false;
 
   readonly predecessor = undefined;
 
-  constructor(storeId: StoreId, openingId: string) {
-    this.#state = new StoreState(storeId);
-    this.#state.noteOpening(openingId);
+  constructor(stores: MemoryStores, group: UniqueId, state: StoreState) {
+    this.#stores = stores;
+    this.#group = group;
+    this.#state = state;
+    state.noteOpening(drawOpeningId(stores.env));
   }
 
   get storeId(): StoreId {
@@ -83,7 +88,7 @@ export class MemoryStorage implements Storage {
     this.#open();
     return memorySnapshotWriter(place, {
       save: async (snapshot) => this.#open().saveSnapshot(snapshot),
-      install: (snapshot) => this.resetTo(snapshot),
+      install: async (snapshot, whose) => this.#open().resetTo(snapshot, whose),
     });
   }
   async openSnapshot(): Promise<SnapshotReader | undefined> {
@@ -92,6 +97,22 @@ export class MemoryStorage implements Storage {
   }
   async setAside(_reason: string): Promise<void> {
     this.#isClosed = true;
+  }
+  async createSuccessor(): Promise<Successor> {
+    this.#open();
+    const state = new StoreState(drawStoreId(this.#stores.env));
+    const storage = new MemoryStorage(this.#stores, this.#group, state);
+    return {
+      storage,
+      replace: async () => {
+        this.#open();
+        storage.#open();
+        await storage.close();
+        await this.close();
+        this.#stores.successors.set(this.#group, state);
+      },
+      discard: () => storage.close(),
+    };
   }
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -103,11 +124,23 @@ export class MemoryStorage implements Storage {
   }
 }
 
+/** What the stores of one process share. */
+interface MemoryStores {
+  readonly env: Env;
+  /** That took the place of others, and were not opened yet. */
+  readonly successors: Map<UniqueId, StoreState>;
+}
+
 /** Draws a new store at every `open`: nothing survives, so nothing may be taken for what it was. */
 export function memoryStorageFactory(env: Env): StorageFactory {
+  const stores: MemoryStores = { env, successors: new Map() };
   return {
     isDurable: false,
-    open: async () => new MemoryStorage(drawStoreId(env), drawOpeningId(env)),
+    open: async (group) => {
+      const state = stores.successors.get(group) ?? new StoreState(drawStoreId(env));
+      stores.successors.delete(group);
+      return new MemoryStorage(stores, group, state);
+    },
   };
 }
 

@@ -16,6 +16,7 @@ import type {
   StorageFactory,
   StorageWrite,
   StoreId,
+  Successor,
 } from "./types.ts";
 
 /** One change on its way to the platter. */
@@ -232,7 +233,7 @@ class SimStorage implements Storage {
     this.#check();
     return memorySnapshotWriter(place, {
       save: (snapshot) => this.#change((state) => state.saveSnapshot(snapshot)),
-      install: (snapshot) => this.resetTo(snapshot),
+      install: (snapshot, whose) => this.#change((state) => state.resetTo(snapshot, whose)),
     });
   }
   openSnapshot(): Promise<SnapshotReader | undefined> {
@@ -240,11 +241,23 @@ class SimStorage implements Storage {
   }
 
   setAside(_reason: string): Promise<void> {
-    const done = this.#change((state) => {
-      if (state === this.#durable) this.#disk.setImage(this.#group, undefined);
-    });
-    this.#isAside = true;
-    return done;
+    return this.#replaceBy(undefined);
+  }
+
+  async createSuccessor(): Promise<Successor> {
+    this.#check();
+    const image = new StoreState(drawStoreId(this.#env));
+    image.noteOpening(drawOpeningId(this.#env));
+    const storage = new SimStorage(this.#disk, this.#env, this.#group, image);
+    return {
+      storage,
+      replace: async () => {
+        await storage.close();
+        await this.#replaceBy(image);
+        await this.close();
+      },
+      discard: () => storage.close(),
+    };
   }
 
   async close(): Promise<void> {
@@ -269,6 +282,15 @@ class SimStorage implements Storage {
     this.#pending = [];
     this.#failure ??= mosaikError("closed", "the power was lost");
     return underWay.length - kept;
+  }
+
+  /** One step of the disk: this store's name is that of another one, or of none. */
+  #replaceBy(image: StoreState | undefined): Promise<void> {
+    const done = this.#change((state) => {
+      if (state === this.#durable) this.#disk.setImage(this.#group, image);
+    });
+    this.#isAside = true;
+    return done;
   }
 
   async #read<T>(read: (state: StoreState) => T): Promise<T> {

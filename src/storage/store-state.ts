@@ -117,7 +117,8 @@ export class StoreState {
     this.#snapshot = snapshot;
   }
 
-  resetTo(snapshot: Snapshot): void {
+  resetTo(snapshot: Snapshot, whose: StorageWrite = {}): void {
+    this.write(whose);
     this.#snapshot = snapshot;
     this.#boundary = { index: snapshot.index, term: snapshot.term };
     this.#entries = [];

@@ -26,11 +26,14 @@ export interface SnapshotWriter {
   write(chunk: Uint8Array): Promise<void>;
   /** Ends it: the state that the log led to, which stays as it is. Nothing happens if the store has a newer one. */
   save(): Promise<void>;
-  /** Ends it: replaces everything, as `resetTo`. */
-  install(): Promise<void>;
+  /** Ends it: replaces everything, as `resetTo`. `whose` goes with it, in the same step: a free store is bound with the state that it begins with. */
+  install(whose?: Owner): Promise<void>;
   /** Gives it up. Well after its end. */
   discard(): Promise<void>;
 }
+
+/** Whose a store is, and its first vote. */
+export type Owner = Required<Pick<StorageWrite, "incarnation" | "hardState">>;
 
 /** Reads one snapshot, even after the store has another. Close it. */
 export interface SnapshotReader {
@@ -58,6 +61,15 @@ export interface StorageWrite {
   readonly entries?: readonly Entry[] | undefined;
   /** Binds the store; only if it is not bound yet (a store belongs to one incarnation, ever). */
   readonly incarnation?: IncarnationId | undefined;
+}
+
+/** A free store that is to take the place of another one of its group: it is written while that one is still in use. */
+export interface Successor {
+  readonly storage: Storage;
+  /** Sets the other one aside, with this one in its place: the next `open` gives it. Both are closed. After a crash it is either of the two, whole. */
+  replace(reason: string): Promise<void>;
+  /** Gives it up. Well after its end. */
+  discard(): Promise<void>;
 }
 
 /**
@@ -112,6 +124,8 @@ export interface Storage {
   openSnapshot(): Promise<SnapshotReader | undefined>;
   /** Gives the store up, for good: the next `open` draws a new one. */
   setAside(reason: string): Promise<void>;
+  /** Draws a store to take the place of this one. One at a time; closing this one gives it up. @throws `storage-full` */
+  createSuccessor(): Promise<Successor>;
   /** Waits for writes under way. Idempotent. */
   close(): Promise<void>;
 }

@@ -1,12 +1,13 @@
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
-import { LIMITS } from "../../src/env/index.ts";
+import { type Env, LIMITS } from "../../src/env/index.ts";
 import { chunksOf, HASH_BYTES, type SnapshotFrame } from "../../src/groups/bonds/snapshot-frames.ts";
 import type { MemberStatus } from "../../src/groups/bonds/status.ts";
 import { memberId } from "../../src/groups/entries/member-id.ts";
 import { hash, type PeerId, type UniqueId } from "../../src/identity/index.ts";
 import type { Entry, LogPosition, MemberId, Message } from "../../src/raft/index.ts";
-import type { IncarnationId, StoreId } from "../../src/storage/index.ts";
+import { type IncarnationId, MemoryStorage, type StoreId } from "../../src/storage/index.ts";
+import { StoreState } from "../../src/storage/store-state.ts";
 import { DecodeError } from "../../src/wire/index.ts";
 
 // For tests alone: names, arbitrary values, and damaged bytes.
@@ -149,6 +150,11 @@ export const arbitrarySnapshotFrame: fc.Arbitrary<SnapshotFrame> = fc.oneof(
     data: fc.uint8Array({ maxLength: 300 }),
   }),
 );
+
+/** A free store in memory. */
+export function memoryStore(env: Env, name: string): MemoryStorage {
+  return new MemoryStorage({ env, successors: new Map() }, hash("group"), new StoreState(store(name)));
+}
 
 /** Of a free, eligible member, but for what is given. */
 export function statusOf(change: Partial<MemberStatus>): MemberStatus {

@@ -1,9 +1,9 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { describe, it } from "node:test";
-import { incarnation, peer, store } from "../../../test/groups/kit.ts";
+import { incarnation, memoryStore, peer, store } from "../../../test/groups/kit.ts";
 import { type Logger, mosaikError, Scope, silentLogger, VirtualWorld } from "../../env/index.ts";
 import type { Entry, Raft } from "../../raft/index.ts";
-import { MemoryStorage, type SnapshotWriter, type Storage } from "../../storage/index.ts";
+import type { SnapshotWriter, Storage } from "../../storage/index.ts";
 import {
   ENTRY_COMMANDS,
   ENTRY_GENESIS,
@@ -44,7 +44,7 @@ class Bench {
   readonly world = new VirtualWorld({ seed: 1 });
   readonly env = this.world.env("ada");
   readonly scope = new Scope(this.env, (cause) => this.world.fail(cause));
-  readonly storage = new MemoryStorage(store("ada"), SESSION);
+  readonly storage = memoryStore(this.env, "ada");
   readonly entries: Entry[] = [];
   readonly saved: (readonly [number, number])[] = [];
   readonly warnings: string[] = [];
@@ -187,7 +187,7 @@ describe("taking snapshots", () => {
   });
 
   const full = (): Storage => {
-    const storage = new MemoryStorage(store("ada"), SESSION);
+    const storage = memoryStore(new VirtualWorld({ seed: 1 }).env("ada"), "ada");
     let isFull = true;
     const { createSnapshot } = storage;
     storage.createSnapshot = async (place): Promise<SnapshotWriter> => {

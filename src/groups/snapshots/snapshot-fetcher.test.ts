@@ -1,9 +1,9 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { describe, it } from "node:test";
-import { incarnation, peer, store } from "../../../test/groups/kit.ts";
+import { incarnation, memoryStore, peer, store } from "../../../test/groups/kit.ts";
 import { LIMITS, Scope, VirtualWorld } from "../../env/index.ts";
 import type { PeerId } from "../../identity/index.ts";
-import { MemoryStorage, type Storage } from "../../storage/index.ts";
+import type { Storage } from "../../storage/index.ts";
 import type { Bond } from "../bonds/bond.ts";
 import type { BondFrame } from "../bonds/frames.ts";
 import { chunksOf, HASH_BYTES, type SnapshotOffer } from "../bonds/snapshot-frames.ts";
@@ -92,7 +92,7 @@ class Bench {
   readonly world = new VirtualWorld({ seed: 1 });
   readonly env = this.world.env("ada");
   readonly scope = new Scope(this.env, (cause) => this.world.fail(cause));
-  readonly storage: Storage = new MemoryStorage(store("ada"), "00".repeat(16));
+  readonly storage: Storage = memoryStore(this.env, "ada");
   readonly fetched: FetchedSnapshot[] = [];
   readonly sources: Source[] = [];
   leader: PeerId | undefined;

@@ -12,6 +12,7 @@ import type {
   Storage,
   StorageWrite,
   StoreId,
+  Successor,
 } from "../types.ts";
 import { readEntries } from "./entry-reader.ts";
 import { Damage } from "./frames.ts";
@@ -25,6 +26,12 @@ export interface OpenedStore extends WriteParts {
   readonly predecessor: SetAside | undefined;
   /** Puts the folder out of the way, once no file in it is open. */
   readonly moveAside: (reason: string) => Promise<void>;
+  /** Draws a store in a folder of its own, for the place of this one. */
+  readonly stage: () => Promise<Storage>;
+  /** Removes it, once no file in it is open. */
+  readonly unstage: () => Promise<void>;
+  /** Puts the folder out of the way, and the staged one in its place. */
+  readonly succeed: (reason: string) => Promise<void>;
   /** Lets the next `open` put it out of the way. */
   readonly noteDamage: (reason: string) => Promise<void>;
   /** The store is closed, or set aside, for whatever reason. Called once. */
@@ -37,7 +44,7 @@ export class FileStorage implements Storage {
   readonly #o: OpenedStore;
   readonly #view: StoreView;
   readonly #writes: WriteQueue;
-  /** Gives up snapshots that are still coming in. */
+  /** Gives up snapshots that are still coming in, and the successor that is being written. */
   readonly #unfinished = new Set<() => Promise<void>>();
   #noting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -150,6 +157,34 @@ export class FileStorage implements Storage {
     await this.#closing;
   }
 
+  async createSuccessor(): Promise<Successor> {
+    this.#check();
+    const storage = await this.#o.stage();
+    let isOver = false;
+    const end = async (): Promise<void> => {
+      isOver = true;
+      this.#unfinished.delete(discard);
+      await storage.close();
+    };
+    const discard = async (): Promise<void> => {
+      if (isOver) return;
+      await end();
+      await this.#o.unstage();
+    };
+    this.#unfinished.add(discard);
+    return {
+      storage,
+      discard: () => this.#guard(discard),
+      replace: async (reason) => {
+        this.#check();
+        if (isOver) throw mosaikError("closed", "the successor was ended");
+        await end();
+        this.#closing = this.#shutDown(() => this.#o.succeed(reason));
+        await this.#closing;
+      },
+    };
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#shutDown();
     return this.#closing.catch(() => undefined);
@@ -197,7 +232,7 @@ export class FileStorage implements Storage {
     return {
       write: (chunk) => attempt(() => file.write(chunk)),
       save: () => end((ref, head) => this.#view.planSave(ref, head)),
-      install: () => end((ref, head) => this.#view.planReset(ref, head)),
+      install: (whose) => end((ref, head) => this.#view.planReset(ref, head, whose)),
       discard: () => this.#guard(discard),
     };
   }

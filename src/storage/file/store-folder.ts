@@ -14,6 +14,9 @@ import { StoreView } from "./store-view.ts";
 import { storageError } from "./write-queue.ts";
 
 const REASON_CHARACTERS_MAX = 1_000;
+/** Folders of stores: those in use, and those that are written to take the place of one. */
+const GROUPS = "groups";
+const STAGED = "successors";
 
 /** Where the stores of one data directory lie. */
 export interface StorePlace {
@@ -30,9 +33,10 @@ export interface StorePlace {
  * @throws `storage-failed`, `storage-full`
  */
 export async function openStore(place: StorePlace, group: UniqueId, onClosed: () => void): Promise<FileStorage> {
-  const folder = `${place.directory}/groups/${group}`;
+  const folder = folderOf(place, group);
   try {
-    await makeFolders(place, folder);
+    await settle(place, group);
+    await makeFolders(place, GROUPS, group);
     let recovered: Recovered | undefined;
     let predecessor: SetAside | undefined;
     try {
@@ -41,31 +45,96 @@ export async function openStore(place: StorePlace, group: UniqueId, onClosed: ()
       if (!(cause instanceof DamagedStore)) throw cause;
       const path = await moveAside(place, group, cause.message);
       predecessor = { storeId: cause.storeId, reason: cause.message, path };
-      await makeFolders(place, folder);
+      await makeFolders(place, GROUPS, group);
     }
     const parts = recovered === undefined ? await create(place, folder) : await resume(place, folder, recovered);
-    const aside = async (reason: string): Promise<void> => void (await moveAside(place, group, reason));
-    const { env, files } = place;
-    return new FileStorage({
-      ...parts,
-      env,
-      files,
-      folder,
-      predecessor,
-      moveAside: aside,
-      noteDamage: (reason) => noteReason(files, folder, DAMAGED, reason),
-      onClosed,
-    });
+    return makeStorage(place, group, { folder, parts, predecessor, onClosed });
   } catch (cause) {
     throw storageError(cause, folder);
   }
 }
 
-async function makeFolders({ files, directory }: StorePlace, folder: string): Promise<void> {
-  await files.makeDirectory(`${directory}/groups`);
+function makeStorage(
+  place: StorePlace,
+  group: UniqueId,
+  opened: { folder: string; parts: StoreParts; predecessor?: SetAside | undefined; onClosed: () => void },
+): FileStorage {
+  const { env, files } = place;
+  const { folder, parts, predecessor, onClosed } = opened;
+  return new FileStorage({
+    ...parts,
+    env,
+    files,
+    folder,
+    predecessor,
+    moveAside: async (reason) => {
+      // Or it would be taken for what follows this one.
+      await unstage(place, group);
+      await moveAside(place, group, reason);
+    },
+    stage: () => stage(place, group),
+    unstage: () => unstage(place, group),
+    succeed: async (reason) => {
+      await moveAside(place, group, reason);
+      await putInPlace(place, group);
+    },
+    noteDamage: (reason) => noteReason(files, folder, DAMAGED, reason),
+    onClosed,
+  });
+}
+
+// ── A store that is to take the place of another ──
+
+/** @throws `storage-failed`, `storage-full` */
+async function stage(place: StorePlace, group: UniqueId): Promise<FileStorage> {
+  const folder = `${place.directory}/${STAGED}/${group}`;
+  try {
+    await makeFolders(place, STAGED, group);
+    const parts = await create(place, folder);
+    return makeStorage(place, group, { folder, parts, onClosed: () => {} });
+  } catch (cause) {
+    throw storageError(cause, folder);
+  }
+}
+
+async function isStaged({ files, directory }: StorePlace, group: UniqueId): Promise<boolean> {
+  if (!(await files.list(directory)).includes(STAGED)) return false;
+  return (await files.list(`${directory}/${STAGED}`)).includes(group);
+}
+
+/** Nothing of it is found again. The folder stays, empty. */
+async function unstage(place: StorePlace, group: UniqueId): Promise<void> {
+  if (!(await isStaged(place, group))) return;
+  const folder = `${place.directory}/${STAGED}/${group}`;
+  for (const name of await place.files.list(folder)) await place.files.remove(`${folder}/${name}`);
+  await place.files.syncDirectory(folder);
+}
+
+/** The one before is out of the way, durably. */
+async function putInPlace(place: StorePlace, group: UniqueId): Promise<void> {
+  const { files, directory } = place;
+  await files.rename(`${directory}/${STAGED}/${group}`, folderOf(place, group));
+  await files.syncDirectory(`${directory}/${GROUPS}`);
+  await files.syncDirectory(`${directory}/${STAGED}`);
+}
+
+/** A crash may have come before a staged store was whole: then the one before it is still there. Or after that was put out of the way. */
+async function settle(place: StorePlace, group: UniqueId): Promise<void> {
+  if (!(await isStaged(place, group))) return;
+  const isBefore = (await place.files.list(`${place.directory}/${GROUPS}`)).includes(group);
+  if (isBefore) await unstage(place, group);
+  else await putInPlace(place, group);
+}
+
+function folderOf({ directory }: StorePlace, group: UniqueId): string {
+  return `${directory}/${GROUPS}/${group}`;
+}
+
+async function makeFolders({ files, directory }: StorePlace, kind: string, group: UniqueId): Promise<void> {
+  await files.makeDirectory(`${directory}/${kind}`);
   await files.syncDirectory(directory);
-  await files.makeDirectory(folder);
-  await files.syncDirectory(`${directory}/groups`);
+  await files.makeDirectory(`${directory}/${kind}/${group}`);
+  await files.syncDirectory(`${directory}/${kind}`);
 }
 
 interface StoreParts {
@@ -129,8 +198,9 @@ async function resume({ env, files, sizes }: StorePlace, folder: string, recover
 }
 
 /** Renames the store's folder, so that nobody opens it again. What is in it stays as it is, for people to look at. */
-async function moveAside({ files, directory }: StorePlace, group: UniqueId, reason: string): Promise<string> {
-  const folder = `${directory}/groups/${group}`;
+async function moveAside(place: StorePlace, group: UniqueId, reason: string): Promise<string> {
+  const { files, directory } = place;
+  const folder = folderOf(place, group);
   const aside = `${directory}/aside`;
   await files.makeDirectory(aside);
   await files.syncDirectory(directory);
@@ -143,7 +213,7 @@ async function moveAside({ files, directory }: StorePlace, group: UniqueId, reas
   const path = `${aside}/${group}-${number}`;
   await files.rename(folder, path);
   await files.syncDirectory(aside);
-  await files.syncDirectory(`${directory}/groups`);
+  await files.syncDirectory(`${directory}/${GROUPS}`);
   return path;
 }
 

@@ -88,8 +88,9 @@ export class StoreView {
     return { records: [{ type: "snapshot", snapshot }], obsolete: old, snapshot: head };
   }
 
-  planReset(snapshot: SnapshotRef, head: SnapshotHead): PlannedChange {
-    return { records: [{ type: "reset", snapshot }], obsolete: this.#marks.snapshot, snapshot: head };
+  planReset(snapshot: SnapshotRef, head: SnapshotHead, whose: StorageWrite = {}): PlannedChange {
+    const { records } = this.planWrite(whose);
+    return { records: [...records, { type: "reset", snapshot }], obsolete: this.#marks.snapshot, snapshot: head };
   }
 
   /** @returns the lowest segment that is needed from now on; undefined if that is as before */
