@@ -13,6 +13,7 @@ export {
   MosaikError,
   type Outcome,
   type Receipt,
+  type RecoverRefusal,
   type Subscription,
 } from "./env/index.ts";
 export {
@@ -46,6 +47,7 @@ export {
   type Query,
   type QueryOf,
   type QueryResult,
+  type RecoverOptions,
   Rejection,
   type ReplicaWhen,
   type Reset,

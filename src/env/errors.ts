@@ -9,6 +9,21 @@ export type Receipt = string & { readonly "~receipt": true };
 /** The caller's own values, in order. Not enumerable: logging an error prints no payload. */
 export type Rejected<More = object> = Readonly<{ rejected: readonly unknown[] } & More>;
 
+/**
+ * Why a group is not begun anew here. What is in sight, unless forced: a `leader` of it; a `majority` of its voters, which may elect one; a member
+ * with a `newer-log`. For good: this member is an `observer`, holds no store of a group that is open (`no-log`), or has a machine without
+ * `snapshot` (`no-snapshot`). For now: another attempt is `under-way`; the log or the store `changed` meanwhile.
+ */
+export type RecoverRefusal =
+  | "leader"
+  | "majority"
+  | "newer-log"
+  | "observer"
+  | "no-log"
+  | "no-snapshot"
+  | "under-way"
+  | "changed";
+
 /** Every code that a caller may meet, with its details. The registry: `docs/design/errors.md` lists the same codes, and a test compares. */
 export interface ErrorDetails {
   closed: object;
@@ -32,6 +47,8 @@ export interface ErrorDetails {
   "command-unsupported": Rejected<{ members: readonly string[] }>;
   /** Nobody else is there to take over the group. */
   "last-voter": object;
+  /** The group cannot be begun anew from this member's log, or not now. */
+  "recover-refused": { readonly reason: RecoverRefusal; readonly peers: readonly string[] };
   "dial-failed": { readonly address: string };
 }
 

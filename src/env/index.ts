@@ -19,6 +19,7 @@ export {
   mosaikError,
   type Outcome,
   type Receipt,
+  type RecoverRefusal,
   type Rejected,
 } from "./errors.ts";
 export { LIMITS } from "./limits.ts";

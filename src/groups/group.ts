@@ -1,4 +1,5 @@
 import {
+  badOption,
   type GroupState,
   type MosaikError,
   mosaikError,
@@ -21,7 +22,7 @@ import type {
 } from "./machine/index.ts";
 import type { Member as Driver, MemberOptions } from "./member.ts";
 import type { Reset, Watch } from "./observations.ts";
-import type { Consistency, Deadline, Group, GroupWhen, Member, Options, Wait } from "./types.ts";
+import type { Consistency, Deadline, Group, GroupWhen, Member, Options, RecoverOptions, Wait } from "./types.ts";
 
 /** One of the handles that a node has of its member. The member closes with the last. */
 export class GroupHandle<M extends AnyMachine> implements Group<M> {
@@ -150,6 +151,14 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     signal?.throwIfAborted();
     await this.#driver.leave(this.#timeoutMs, signal);
     await this.close();
+  }
+
+  async recover({ acceptDataLoss, force, signal }: RecoverOptions): Promise<void> {
+    this.#assertOpen();
+    if (acceptDataLoss !== true)
+      throw badOption("acceptDataLoss", "must be true: what lost members alone held is gone");
+    signal?.throwIfAborted();
+    await this.#driver.founder.recover(force === true, this.#whileOpen(signal));
   }
 
   async whileLeader(

@@ -35,6 +35,7 @@ export type {
   OneOrMore,
   OpenOptions,
   Options,
+  RecoverOptions,
   ReplicaWhen,
   Reset,
   RoleOptions,

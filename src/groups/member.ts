@@ -16,6 +16,7 @@ import { Departure } from "./departure.ts";
 import { Founder } from "./founding/index.ts";
 import { Compatibility, type Life, type LifeContext, type MemberOptions, TICK_MS } from "./life/index.ts";
 import { stopCause, storageFailed } from "./member-errors.ts";
+import { statusOfLife } from "./member-status.ts";
 import { Observations } from "./observations.ts";
 import { type MachineFailure, machineFailed } from "./replica/index.ts";
 import { Proposer, Reads } from "./requests/index.ts";
@@ -40,10 +41,10 @@ export class Member {
   readonly departure: Departure;
   readonly observations: Observations;
   readonly compatibility: Compatibility;
+  readonly founder: Founder;
   readonly #o: MemberOptions;
   readonly #scope: Scope;
   readonly #context: LifeContext;
-  readonly #founder: Founder;
   readonly #router: Router;
   readonly #teller = new StatusTeller(() => this.bonds);
   readonly #unsubscribe: () => void;
@@ -60,7 +61,11 @@ export class Member {
   constructor(options: MemberOptions) {
     this.#o = options;
     const { env, selfId, groupId, directory, logger } = options;
-    this.observations = new Observations(logger, options.name, () => ({ life: this.#life, bonds: this.bonds.all }));
+    this.observations = new Observations(logger, options.name, () => ({
+      life: this.#life,
+      bonds: this.bonds.all,
+      status: this.status(),
+    }));
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -106,19 +111,19 @@ export class Member {
       onBug: (cause) => this.#stop(cause),
       isLeaving: () => this.departure.isLeaving,
     };
-    this.#founder = new Founder({
+    this.founder = new Founder({
       context: this.#context,
       directory,
       expect: options.expect,
       status: () => this.status(),
       openStorage: () => options.storage.open(groupId),
       begin: (life) => this.#begin(life),
-      end: (storage) => this.#end(storage),
+      end: (storage, isCarriedOn) => this.#end(storage, isCarriedOn),
       onFailure: (cause) => this.#onStorageFailure(cause),
     });
     this.#unsubscribe = directory.onChange(({ entry }) => {
       this.bonds.refresh(entry.id);
-      this.#founder.evaluate();
+      this.founder.evaluate();
     });
     this.#scope.spawn(() => this.#open());
   }
@@ -155,21 +160,13 @@ export class Member {
   }
 
   status(): MemberStatus {
-    const life = this.#life;
     return {
       storeId: this.#storage?.storeId ?? NO_STORE,
-      incarnation: life?.incarnation,
-      role: life?.role ?? "free",
-      isOpen: life?.isOpen ?? false,
       isEligible: this.#o.expect !== undefined,
-      isServing: life?.isServing ?? false,
-      term: life?.role === "voter" ? life.term : 0,
-      leader: life?.leader,
       isLeaving: this.departure.isLeaving,
       isReluctant: this.#o.timing.electionFactor > 1 || this.#machineFailure !== undefined,
-      position: this.position,
-      index: life?.commit ?? 0,
-      left: this.#founder.left,
+      left: this.founder.left,
+      ...statusOfLife(this.#life),
     };
   }
 
@@ -221,8 +218,8 @@ export class Member {
           this.proposer.pump();
         },
         onClose: (bond) => this.#onBondDown(bond),
-        onAttempted: () => this.#founder.evaluate(),
-        onDoubted: (by) => this.#founder.onDoubted(by),
+        onAttempted: () => this.founder.evaluate(),
+        onDoubted: (by) => this.founder.onDoubted(by),
       },
     });
   }
@@ -237,7 +234,7 @@ export class Member {
     if (this.#scope.isClosed) return this.#storage.close();
     this.#o.directory.advertiseGroup(this.#o.groupId);
     this.#scope.every(TICK_MS, () => this.#onTick());
-    await this.#founder.start(this.#storage);
+    await this.founder.start(this.#storage);
     this.bonds.refresh();
   }
 
@@ -257,13 +254,14 @@ export class Member {
     this.#onChange();
   }
 
-  /** The store was given up, and another drawn. */
-  #end(storage: Storage): void {
+  /** The store was given up, and another drawn. @param isCarriedOn - with the same state, and at once with a life of its own */
+  #end(storage: Storage, isCarriedOn: boolean): void {
     this.#life?.stop();
     this.#life = undefined;
     this.#storage = storage;
-    this.proposer.forget();
     this.reads.forget();
+    if (isCarriedOn) return;
+    this.proposer.forget();
     this.observations.tell({ type: "reset", position: 0 });
     this.#onChange();
   }
@@ -274,12 +272,12 @@ export class Member {
     this.#onChange();
     // Our hello may be older than what we became since.
     bond.send({ type: "status", status: this.status() });
-    this.#founder.onBondChange(bond);
+    this.founder.onBondChange(bond);
   }
 
   #onBondDown(bond: Bond): void {
     this.#life?.onBondDown(bond);
-    this.#founder.evaluate();
+    this.founder.evaluate();
     this.#onChange();
   }
 
@@ -288,12 +286,12 @@ export class Member {
       case "status":
         this.#life?.onBond(bond);
         this.observations.reportRivals();
-        this.#founder.onBondChange(bond);
+        this.founder.onBondChange(bond);
         return this.#onChange();
       case "genesis":
-        return this.#founder.onGenesis(frame.entry);
+        return this.founder.onGenesis(frame.entry);
       case "dissolve":
-        return this.#founder.onDissolve(bond, frame.incarnation);
+        return this.founder.onDissolve(bond, frame.incarnation);
       case "released":
         return this.departure.onReleased(bond, frame.incarnation);
       case "machine":
@@ -317,7 +315,7 @@ export class Member {
     if (this.#ticks % TICKS_PER_SECOND !== 0) return;
     this.observations.reportRivals();
     if (this.#storage !== undefined && !this.#scope.isClosed) this.#teller.tellPosition(this.status());
-    this.#founder.evaluate();
+    this.founder.evaluate();
     this.bonds.refresh();
   }
 
@@ -336,7 +334,7 @@ export class Member {
     this.observations.update(this.#life);
     this.#router.update(this.#life, (peer) => this.bonds.get(peer));
     this.#tellStatus();
-    this.#founder.onChange();
+    this.founder.onChange();
     if (this.isOnline) this.#wasOnline = true;
     this.conditions.notify();
   }

@@ -1,7 +1,8 @@
 import { LIMITS, type Logger, SubscriptionQueue } from "../env/index.ts";
 import { type PeerId, UniqueId } from "../identity/index.ts";
 import type { IncarnationId, SetAside, Storage } from "../storage/index.ts";
-import type { Bond } from "./bonds/index.ts";
+import type { Bond, MemberStatus } from "./bonds/index.ts";
+import { isSucceeded } from "./founding/index.ts";
 import type { Life } from "./life/index.ts";
 import type { AppliedCommand } from "./replica/index.ts";
 
@@ -14,6 +15,7 @@ export type Reset = Readonly<{ type: "reset"; position: number }>;
 export type Watch = SubscriptionQueue<AppliedCommand | Reset>;
 
 interface ObservedView {
+  readonly status: MemberStatus;
   readonly life: Life | undefined;
   readonly bonds: readonly Bond[];
 }
@@ -62,11 +64,16 @@ export class Observations {
     );
   }
 
-  /** Open incarnations of this group that are not ours, while a member of theirs is in sight. They never merge: the operator decides. */
+  /**
+   * Open incarnations of this group that are not ours, while a member of theirs is in sight. They never merge: the operator decides. Who is about
+   * to start over in what was begun from its own log is no rival of it.
+   */
   get rivals(): readonly IncarnationId[] {
-    const { life, bonds } = this.#view();
+    const { life, bonds, status: own } = this.#view();
     if (life?.replica.isOpen !== true) return [];
-    const incarnations = bonds.filter(({ status }) => status.isOpen).map(({ status }) => status.incarnation);
+    const isRival = ({ status }: Bond): boolean =>
+      status.isOpen && !isSucceeded(status, own) && !isSucceeded(own, status);
+    const incarnations = bonds.filter(isRival).map(({ status }) => status.incarnation);
     const rivals = new Set(incarnations.filter((one) => one !== undefined && one !== life.incarnation));
     return ([...rivals] as IncarnationId[]).sort().slice(0, RIVALS_MAX);
   }

@@ -77,6 +77,9 @@ export interface Groups {
   ): Group<M>;
 }
 
+/** `force`: even if a leader, a majority or a newer log is in sight; there are two groups then. */
+export type RecoverOptions = Wait & { readonly acceptDataLoss: true } & Options<{ force: boolean }>;
+
 /** `online`: caught up with a leader. `reaches`: applied here. Both at once if it is so now. */
 export type ReplicaWhen = Conditions<"online" | "offline"> & {
   reaches(position: number, options?: Wait): Promise<void>;
@@ -158,6 +161,23 @@ export interface Group<M extends AnyMachine = NoMachine> extends Handle, GroupSt
    * @throws `group-offline` no leader let it go within the handle's deadline; the member stays
    */
   leave(options?: Wait): Promise<void>;
+  /**
+   * For a majority that is lost for ever: begins the group anew from this member's copy. Another incarnation, with this member as its only
+   * voter, goes on with the state, position and sessions that its *whole* log leads to; others join it as they find it. Resolves once that is
+   * durable; it serves a moment later (`when.online`).
+   *
+   * What may be lost: writes that were acknowledged by lost members and that this member's log does not hold. What may come to be: writes that
+   * were `outcome-unknown`. Never: a write that is applied twice. Should the lost members come back, with their stores, they are a rival
+   * (`when.rival`), or start over here if they hold nothing more.
+   *
+   * An abort has no effect once the new store is in place. Nothing has changed when it throws:
+   *
+   * @throws `recover-refused` with the `reason`: a leader, a majority of the voters or a member with a newer log is in sight (unless `force`d);
+   * an observer; nothing to begin from; a machine without `snapshot`; another attempt
+   * @throws `machine-failed` the machine is halted here, or threw at an entry that was not committed
+   * @throws `storage-full` there is no room for a second copy
+   */
+  recover(options: RecoverOptions): Promise<void>;
 }
 
 export type { Machine, Reset };

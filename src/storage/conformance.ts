@@ -1,7 +1,7 @@
 import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
 import { hash } from "../identity/index.ts";
 import type { Entry, MemberId } from "../raft/index.ts";
-import { SUCCESSORS } from "./successor-conformance.ts";
+import { SUCCESSORS } from "./conformance-successors.ts";
 import type { IncarnationId, Storage, StorageFactory } from "./types.ts";
 
 /** One promise of `Storage`, for any test runner. */

@@ -154,6 +154,8 @@ async function bond(
     isReluctant: false,
     index: 0,
     left: [],
+    last: { index: 0, term: 0 },
+    origins: [],
     position: 0,
   };
   const machine = { name: MACHINE, version: 1, codec: "msgpack/1" };

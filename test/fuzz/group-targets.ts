@@ -22,6 +22,7 @@ import { memberId } from "../../src/groups/entries/member-id.ts";
 import type { Support } from "../../src/groups/entries/versions.ts";
 import { defineMachine } from "../../src/groups/index.ts";
 import { runtimeOf } from "../../src/groups/machine/index.ts";
+import type { Origin } from "../../src/groups/replica/index.ts";
 import { encodeSnapshot, SnapshotDecoder } from "../../src/groups/replica/snapshot-format.ts";
 import { decodeSessions, encodeSessions } from "../../src/groups/sessions/session-codec.ts";
 import { SessionTable } from "../../src/groups/sessions/sessions.ts";
@@ -114,6 +115,7 @@ export const groupTargets: readonly Target[] = [
         establishedIndex: chance.number(),
         machine: { name: text(chance, 20), version: chance.number() },
         agreed: chance.isOneIn(2) ? { format: 1, version: chance.number(), commands: ["drop", "put"] } : undefined,
+        origins: origins(chance),
       };
       const chunks = chance.list(4, () => ({ [text(chance, 8)]: chance.number() }));
       return Buffer.concat([...encodeSnapshot(facts, sessions, chunks)]);
@@ -247,7 +249,17 @@ function status(chance: Chance): MemberStatus {
     isLeaving: chance.isOneIn(2),
     isReluctant: chance.isOneIn(2),
     left: chance.list(8, () => incarnation(chance)),
+    last: { index: chance.number(), term: chance.number() },
+    origins: origins(chance),
   };
+}
+
+function origins(chance: Chance): Origin[] {
+  return chance.list(3, () => ({
+    incarnation: incarnation(chance),
+    last: { index: chance.number(), term: chance.number() },
+    position: chance.number(),
+  }));
 }
 
 function entries(chance: Chance, prev: LogPosition): Entry[] {

@@ -71,6 +71,8 @@ class Mallory {
       isReluctant: false,
       index: 0,
       left: [],
+      last: { index: 0, term: 0 },
+      origins: [],
       term: 0,
       leader: undefined,
       position: 0,

@@ -172,6 +172,8 @@ export function statusOf(change: Partial<MemberStatus>): MemberStatus {
     position: 0,
     index: 0,
     left: [],
+    last: { index: 0, term: 0 },
+    origins: [],
     ...change,
   };
 }

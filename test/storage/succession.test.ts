@@ -43,7 +43,10 @@ async function judge({ store, content }: Former, found: Storage, later: string |
   equal(found.incarnation, LATER);
   equal(found.hardState.term, 2);
   const reader = await found.openSnapshot();
-  equal((await reader?.read(0, 2_000))?.every((byte) => byte === 9), true);
+  equal(
+    (await reader?.read(0, 2_000))?.every((byte) => byte === 9),
+    true,
+  );
   await reader?.close();
   return true;
 }

@@ -34,6 +34,10 @@ const status: fc.Arbitrary<MemberStatus> = fc
     fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
     fc.tuple(arbitraryNumber, arbitraryNumber, arbitraryNumber),
     fc.array(arbitraryIncarnation, { maxLength: LEFT_MAX }),
+    arbitraryPosition,
+    fc.array(record({ incarnation: arbitraryIncarnation, last: arbitraryPosition, position: arbitraryNumber }), {
+      maxLength: 3,
+    }),
   )
   .map(
     ([
@@ -44,6 +48,8 @@ const status: fc.Arbitrary<MemberStatus> = fc
       [isOpen, isEligible, isServing, isLeaving, isReluctant],
       [term, position, index],
       left,
+      last,
+      origins,
     ]) => ({
       storeId,
       incarnation: bound,
@@ -58,6 +64,8 @@ const status: fc.Arbitrary<MemberStatus> = fc
       position,
       index,
       left,
+      last,
+      origins,
     }),
   );
 

@@ -11,6 +11,7 @@ import {
   writeBatch,
   writeSupport,
 } from "../entries/index.ts";
+import { readOrigins, writeOrigins } from "../replica/index.ts";
 import { OPENINGS_TOLD_MAX, type Openings } from "./openings.ts";
 import { readEntries, readMessage, readPosition, writeEntries, writeMessage, writePosition } from "./raft-codec.ts";
 import { readSnapshotFrame, type SnapshotFrame, writeSnapshotFrame } from "./snapshot-frames.ts";
@@ -347,6 +348,8 @@ function writeStatus(status: MemberStatus): void {
   writeOptionalId(status.leader);
   writer.varint(status.left.length);
   for (const incarnation of status.left) writer.id(incarnation);
+  writePosition(writer, status.last);
+  writeOrigins(writer, status.origins);
 }
 
 function readStatus(reader: ByteReader): MemberStatus {
@@ -377,6 +380,8 @@ function readStatus(reader: ByteReader): MemberStatus {
     position,
     index,
     left,
+    last: readPosition(reader),
+    origins: readOrigins(reader),
   };
 }
 

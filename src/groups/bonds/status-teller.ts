@@ -1,5 +1,5 @@
 import type { Bonds } from "./bonds.ts";
-import { isSameStatus, type MemberStatus } from "./status.ts";
+import { isSameProgress, isSameStatus, type MemberStatus } from "./status.ts";
 
 /** Tells all bonded members of ourselves, at each change; how far we are, at most once a second. */
 export class StatusTeller {
@@ -19,7 +19,7 @@ export class StatusTeller {
 
   /** Once a second: if anything changed. */
   tellPosition(status: MemberStatus): void {
-    if (status.position !== this.#told?.position || status.index !== this.#told?.index) this.#told = undefined;
+    if (this.#told !== undefined && !isSameProgress(status, this.#told)) this.#told = undefined;
     this.tell(status);
   }
 }

@@ -1,6 +1,7 @@
 import { type PeerId, UniqueId } from "../../identity/index.ts";
-import type { Index, Term } from "../../raft/index.ts";
+import type { Index, LogPosition, Term } from "../../raft/index.ts";
 import type { IncarnationId, StoreId } from "../../storage/index.ts";
+import type { Origin } from "../replica/index.ts";
 
 /**
  * `free`: its store belongs to no incarnation. `voter`: named by its incarnation's configuration. `reader`: follows an incarnation
@@ -31,6 +32,10 @@ export interface MemberStatus {
   readonly position: number;
   /** Known to be committed. Told with the position. */
   readonly index: Index;
+  /** Where its log ends, committed or not. Told with the position. */
+  readonly last: LogPosition;
+  /** What its incarnation was begun from, the latest last. Told with the position. */
+  readonly origins: readonly Origin[];
   /** Incarnations whose stores this process set aside, the latest last. */
   readonly left: readonly IncarnationId[];
 }
@@ -55,5 +60,16 @@ export function isSameStatus(a: MemberStatus, b: MemberStatus): boolean {
     a.isLeaving === b.isLeaving &&
     a.isReluctant === b.isReluctant &&
     a.left.length === b.left.length
+  );
+}
+
+/** Is it as far as it was? */
+export function isSameProgress(a: MemberStatus, b: MemberStatus): boolean {
+  return (
+    a.position === b.position &&
+    a.index === b.index &&
+    a.last.index === b.last.index &&
+    a.last.term === b.last.term &&
+    a.origins.length === b.origins.length
   );
 }

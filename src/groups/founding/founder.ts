@@ -8,13 +8,14 @@ import { type Bond, LEFT_MAX, type MemberStatus } from "../bonds/index.ts";
 import { decodeGenesis, ENTRY_GENESIS, encodeGenesis, memberId, peerOf } from "../entries/index.ts";
 import { Life, type LifeContext } from "../life/index.ts";
 import { loadStore, type StoredLog } from "../snapshots/index.ts";
-import { decideFounding, type FoundingStep, type Seen, shouldSetAside } from "./founding.ts";
+import { decideFounding, type FoundingStep, isSucceeded, type Seen, shouldSetAside } from "./founding.ts";
+import { assertRecoverable, type Beginning, prepareRecovery, refused } from "./recovery.ts";
 
 /** A founder waits this long for each lower id that it sees; a lone one, once. */
 const BOOTSTRAP_DELAY_MS = 1_000;
 /** Before it follows, a member looks around for so long if it has not met all: the lower of two rivals may come into sight a moment later. */
 const LOOK_AROUND_MS = 100;
-/** A provisional incarnation that does not open, or has no leader, is given up after this. */
+/** A provisional incarnation that does not open, or has no leader, is given up after this; so is one that was begun anew elsewhere. */
 const ABANDON_AFTER_MS = 10_000;
 /** Of the genesis: every term that is voted on comes later. */
 const GENESIS_TERM = 1;
@@ -26,8 +27,8 @@ export interface FounderOptions {
   readonly status: () => MemberStatus;
   readonly openStorage: () => Promise<Storage>;
   readonly begin: (life: Life) => void;
-  /** The life ended; this is the new, free store. */
-  readonly end: (storage: Storage) => void;
+  /** The life ended; this is the new store. It is free, or goes on with the state of the former one. */
+  readonly end: (storage: Storage, isCarriedOn: boolean) => void;
   readonly onFailure: (cause: unknown) => void;
 }
 
@@ -43,6 +44,7 @@ export class Founder {
   #life: Life | undefined;
   /** A write that binds or sets aside is under way. */
   #isBusy = false;
+  #isRecovering = false;
   #foundedHere = false;
   #hasCampaigned = false;
   #foundingSinceUs: number | undefined;
@@ -78,15 +80,15 @@ export class Founder {
   /** Something that the rules look at may have changed. */
   evaluate(): void {
     if (this.#storage === undefined || this.#isBusy || this.#o.context.scope.isClosed) return;
-    if (this.#life !== undefined) this.#reviewProvisional(this.#life);
+    if (this.#life !== undefined) this.#review(this.#life);
     else this.#take(this.#decide());
   }
 
   /** Cheap: called at every step of the life. */
   onChange(): void {
     const life = this.#life;
+    if (life?.leader !== undefined) this.#leaderSeenUs = this.#nowUs();
     if (life === undefined || life.replica.isOpen) return;
-    if (life.leader !== undefined) this.#leaderSeenUs = this.#nowUs();
     if (life.isLeader && life.voters.length === 1) this.#openForCompany(life);
   }
 
@@ -134,6 +136,68 @@ export class Founder {
     );
     if (this.#life !== undefined) this.#endLife(this.#life);
     this.#replace(storage, `peer ${peer} saw a later state of this store: it was rolled back, or copied`);
+  }
+
+  /**
+   * Begins the group anew from our log: in another store, as another incarnation, of which we are the only voter.
+   *
+   * Nothing changes before the new store is whole. Then one step puts it in the place of the old one, and in the same turn the life of that
+   * one ends, so that nothing that it promises is left out.
+   */
+  async recover(isForced: boolean, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#isRecovering) throw refused("under-way");
+    this.#isRecovering = true;
+    try {
+      const life = this.#recoverable(isForced);
+      const beginning = await prepareRecovery(this.#o.context, life, signal);
+      try {
+        if (this.#recoverable(isForced) !== life || this.#isBusy) throw refused("changed");
+        if (beginning.origin.last.index !== life.driver.raft.last.index) throw refused("changed");
+        signal?.throwIfAborted();
+      } catch (cause) {
+        await beginning.successor.discard();
+        throw cause;
+      }
+      await this.#begin(life, beginning);
+    } finally {
+      this.#isRecovering = false;
+    }
+  }
+
+  /** @throws `recover-refused` */
+  #recoverable(isForced: boolean): Life {
+    const life = this.#o.context.scope.isClosed ? undefined : this.#life;
+    return assertRecoverable({ life, others: this.#others(), isEligible: this.#o.expect !== undefined, isForced });
+  }
+
+  #begin(life: Life, beginning: Beginning): Promise<void> {
+    this.#endLife(life);
+    return new Promise((resolve, reject) => {
+      this.#busy(() =>
+        this.#succeed(life, beginning).then(resolve, (cause: unknown) => {
+          reject(cause);
+          throw cause;
+        }),
+      );
+    });
+  }
+
+  async #succeed({ commit }: Life, { successor, incarnation, origin }: Beginning): Promise<void> {
+    const { logger, groupId } = this.#o.context;
+    const { incarnation: succeeds, last, position } = origin;
+    await successor.replace(`the group was begun anew from it, as ${incarnation}`);
+    this.#left = [...this.#left, succeeds].slice(-LEFT_MAX);
+    const storage = await this.#o.openStorage();
+    const stored = await loadStore(storage);
+    this.#storage = storage;
+    this.#foundedHere = true;
+    this.#o.end(storage, true);
+    logger.warn(
+      { group: groupId, incarnation, succeeds, position, index: last.index, commit },
+      "recovered: the group was begun anew from this member's log; what lost members alone had acknowledged is gone",
+    );
+    this.#beginLife(incarnation, stored);
+    if (this.#life !== undefined) this.#o.context.onRestored();
   }
 
   #decide(): FoundingStep {
@@ -222,12 +286,20 @@ export class Founder {
     if (haveLeft) this.#setAside(life, "its other voters left before it held a command");
   }
 
+  #review(life: Life): void {
+    if (this.#hasSuccessor(life)) this.#setAside(life, "its group was begun anew from a log that holds all of it");
+    else if (life.isOpen) this.#reviewOpen(life);
+    else if (life.role === "voter") this.#reviewProvisional(life);
+  }
+
+  /** Whoever is missing may be late, and a majority may elect a leader yet. */
+  #hasSuccessor(life: Life): boolean {
+    if (life.seesQuorum || !this.#isLeaderlessForLong) return false;
+    const own = this.#o.status();
+    return this.#others().some(({ status }) => status.isOpen && isSucceeded(own, status));
+  }
+
   #reviewProvisional(life: Life): void {
-    if (life.isOpen) {
-      this.#reviewOpen(life);
-      return;
-    }
-    if (life.role !== "voter") return;
     const sinceUs = life.isLeader ? this.#boundUs : this.#leaderSeenUs;
     const isOver = shouldSetAside({
       incarnation: life.incarnation,
@@ -253,7 +325,7 @@ export class Founder {
     const { logger, groupId } = this.#o.context;
     logger.info(
       { group: UniqueId.short(groupId), incarnation: UniqueId.short(life.incarnation), reason },
-      "a provisional store was set aside",
+      "a store was set aside",
     );
     this.#endLife(life);
     this.#replace(life.storage, reason, life.incarnation);
@@ -277,7 +349,7 @@ export class Founder {
       this.#storage = storage;
       this.#life = undefined;
       this.#foundedHere = false;
-      this.#o.end(storage);
+      this.#o.end(storage, false);
     });
   }
 
@@ -307,6 +379,10 @@ export class Founder {
     else this.#companySinceUs ??= this.#nowUs();
     if (this.#companySinceUs === undefined) return;
     if (this.#nowUs() - this.#companySinceUs >= BOOTSTRAP_DELAY_MS * 1_000) life.office.wantOpen();
+  }
+
+  get #isLeaderlessForLong(): boolean {
+    return this.#nowUs() - this.#leaderSeenUs > ABANDON_AFTER_MS * 1_000;
   }
 
   #self(): Seen {

@@ -3,11 +3,18 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { incarnation, peer, statusOf, store } from "../../../test/groups/kit.ts";
 import type { PeerId } from "../../identity/index.ts";
-import type { MemberId } from "../../raft/index.ts";
+import type { LogPosition, MemberId } from "../../raft/index.ts";
 import type { IncarnationId } from "../../storage/index.ts";
 import { type MemberStatus, NO_STORE } from "../bonds/status.ts";
 import { memberId } from "../entries/member-id.ts";
-import { decideFounding, type FoundingView, type ProvisionalView, type Seen, shouldSetAside } from "./founding.ts";
+import {
+  decideFounding,
+  type FoundingView,
+  isSucceeded,
+  type ProvisionalView,
+  type Seen,
+  shouldSetAside,
+} from "./founding.ts";
 
 /** Peers by id, so that a row can speak of the lowest, the second, … */
 const peers: readonly PeerId[] = ["ada", "bob", "cyd", "dan", "eve", "fay"].map(peer).sort();
@@ -19,8 +26,7 @@ function seen(rank: number, change: Partial<MemberStatus> = {}): Seen {
 const named = (...ranks: readonly number[]): MemberId[] =>
   ranks.map((rank) => memberId(peers[rank] as PeerId, store(`of ${rank}`)));
 
-const low = [incarnation("one"), incarnation("two")].sort()[0];
-const high = [incarnation("one"), incarnation("two")].sort()[1];
+const [low, high] = [incarnation("one"), incarnation("two")].sort() as [IncarnationId, IncarnationId];
 const open = (bound: typeof low): Partial<MemberStatus> => ({ role: "voter", incarnation: bound, isOpen: true });
 const provisional: Partial<MemberStatus> = { role: "voter", incarnation: low };
 
@@ -64,9 +70,30 @@ const rows: readonly (readonly [title: string, view: FoundingView, step: unknown
     view(2, 0, [seen(1, open(high)), seen(2, open(low)), seen(3, open(high))]),
     { type: "follow", incarnation: low },
   ],
+  [
+    "what was begun anew is followed, not the members that are about to start over in it",
+    view(2, 0, [
+      seen(1, { ...open(low), last: { index: 8, term: 2 } }),
+      seen(2, begunFrom(low, { index: 8, term: 2 })),
+    ]),
+    { type: "follow", incarnation: high },
+  ],
+  [
+    "but if they have a leader, they are rivals",
+    view(2, 0, [
+      seen(1, { ...open(low), last: { index: 8, term: 2 }, leader: peers[1] }),
+      seen(2, begunFrom(low, { index: 8, term: 2 })),
+    ]),
+    { type: "follow", incarnation: low },
+  ],
   ["an observer follows what is open", view(undefined, 0, [seen(1, open(low))]), { type: "follow", incarnation: low }],
   ["an observer does not follow what is not", view(undefined, 0, [seen(1, provisional)]), { type: "wait" }],
 ];
+
+/** A member of an incarnation that was begun from a log that ended there. */
+function begunFrom(former: IncarnationId, last: LogPosition): Partial<MemberStatus> {
+  return { ...open(high), origins: [{ incarnation: former, last, position: 3 }] };
+}
 
 function found(ranks: readonly number[], afterDelays: number): unknown {
   return { type: "found", voters: named(...ranks), afterDelays };
@@ -242,4 +269,20 @@ describe("a provisional store is set aside", () => {
       }),
     );
   });
+});
+
+describe("an incarnation that was begun from a log", () => {
+  const own = (index: number, term: number, leader?: PeerId): MemberStatus =>
+    statusOf({ ...open(low), last: { index, term }, leader });
+  const later = statusOf(begunFrom(low, { index: 8, term: 4 }));
+  const cases: readonly (readonly [title: string, status: MemberStatus, isOver: boolean])[] = [
+    ["takes in who has the same log", own(8, 4), true],
+    ["takes in who has less of it", own(5, 4), true],
+    ["takes in who has more of an earlier term: that was never committed", own(20, 3), true],
+    ["leaves who has more of its last term", own(9, 4), false],
+    ["leaves who has a later term", own(3, 5), false],
+    ["leaves who has a leader", own(8, 4, peers[0]), false],
+    ["leaves who came from elsewhere", statusOf({ ...open(high), last: { index: 1, term: 1 } }), false],
+  ];
+  for (const [title, status, isOver] of cases) it(title, () => deepEqual(isSucceeded(status, later), isOver));
 });

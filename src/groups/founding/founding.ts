@@ -1,5 +1,5 @@
 import type { PeerId } from "../../identity/index.ts";
-import type { MemberId } from "../../raft/index.ts";
+import type { LogPosition, MemberId } from "../../raft/index.ts";
 import type { IncarnationId } from "../../storage/index.ts";
 import { type MemberStatus, NO_STORE } from "../bonds/index.ts";
 import { memberId, peerOf } from "../entries/index.ts";
@@ -34,16 +34,18 @@ export type FoundingStep =
 /**
  * Decides what a free member does. Pure: the same view gives the same step.
  *
- * 1. Nobody founds in sight of an open store or of a leader: an open incarnation is followed (the lowest id, if there are rivals), a
- *    leader without one will name us, or open.
+ * 1. Nobody founds in sight of an open store or of a leader: an open incarnation is followed (the lowest id, if there are rivals; none whose
+ *    members in sight are about to start over in another), a leader without one will name us, or open.
  * 2. With `expect: n`, n free eligible members in sight make a group: the n lowest peer ids. The lowest founds at once, each other one
  *    waits one delay for each lower id that it sees or may see soon, so that rivals are rare; that they are harmless is the business of
  *    *open*.
  * 3. With `expect: 1` a member founds alone after one delay, but only if nobody it has heard of is left to ask.
  */
 export function decideFounding(view: FoundingView): FoundingStep {
+  const begun = view.others.filter(({ status }) => status.isOpen && status.origins.length > 0);
   const open = view.others
     .filter(({ status }) => status.isOpen && status.incarnation !== undefined)
+    .filter(({ status }) => !begun.some((later) => isSucceeded(status, later.status)))
     .map(({ status }) => status.incarnation as IncarnationId)
     .sort();
   if (open[0] !== undefined) return { type: "follow", incarnation: open[0] };
@@ -138,6 +140,25 @@ function holdAll(view: ProvisionalView): boolean {
       ({ peer, status }) => memberId(peer, status.storeId) === voter && status.incarnation === view.incarnation,
     ),
   );
+}
+
+/** What a member says of its incarnation. */
+type Lineage = Pick<MemberStatus, "incarnation" | "leader" | "last" | "origins">;
+
+/**
+ * Was the incarnation of `later` begun from a log that holds all of this member's that may have been acknowledged, while its own has no
+ * leader? Then the member has nothing to promise any more, and starts over there: the two are no rivals.
+ *
+ * A log that ends in a later term, or in the same one and not before ours, holds every entry of ours that was committed (Raft's election rule).
+ */
+export function isSucceeded({ incarnation, leader, last }: Lineage, later: Lineage): boolean {
+  if (leader !== undefined || later.incarnation === incarnation) return false;
+  return later.origins.some((origin) => origin.incarnation === incarnation && !isNewer(last, origin.last));
+}
+
+/** Does a log that ends in `a` hold what one that ends in `b` may lack? */
+export function isNewer(a: LogPosition, b: LogPosition): boolean {
+  return a.term > b.term || (a.term === b.term && a.index > b.index);
 }
 
 function rankOf(self: Seen, sorted: readonly Seen[]): number {

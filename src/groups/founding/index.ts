@@ -3,3 +3,4 @@
  * open. The decisions are pure (`founding.ts`), the `Founder` carries them out.
  */
 export { Founder } from "./founder.ts";
+export { isSucceeded } from "./founding.ts";

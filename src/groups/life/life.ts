@@ -141,7 +141,8 @@ export class Life {
 
   /** A majority of the voters is in sight, ourselves included if we vote. */
   get seesQuorum(): boolean {
-    const seen = this.voters.filter((voter) => voter === this.self || this.#c.bonds.get(peerOf(voter)) !== undefined);
+    const isSeen = (voter: MemberId): boolean => this.#c.bonds.get(peerOf(voter))?.member === voter;
+    const seen = this.voters.filter((voter) => voter === this.self || isSeen(voter));
     return seen.length * 2 > this.voters.length;
   }
 

@@ -11,5 +11,12 @@ export {
   Replica,
   type ReplicaEvents,
 } from "./replica.ts";
-export { type ReplicaState, SnapshotDecoder } from "./snapshot-format.ts";
+export {
+  ORIGINS_MAX,
+  type Origin,
+  type ReplicaState,
+  readOrigins,
+  SnapshotDecoder,
+  writeOrigins,
+} from "./snapshot-format.ts";
 export { Snapshotter } from "./snapshotter.ts";

@@ -31,7 +31,7 @@ import type {
 } from "../machine/index.ts";
 import { type SessionIndex, SessionTable } from "../sessions/index.ts";
 import { randomOf } from "./apply-random.ts";
-import { encodeSnapshot, type ReplicaState } from "./snapshot-format.ts";
+import { encodeSnapshot, ORIGINS_MAX, type Origin, type ReplicaState } from "./snapshot-format.ts";
 
 /** What one entry did, told to whoever waits for it on this node. */
 export interface AppliedBatch {
@@ -107,6 +107,7 @@ export class Replica {
   #timeMs = 0;
   #openIndex: Index | undefined;
   #establishedIndex: Index | undefined;
+  #origins: readonly Origin[] = [];
 
   constructor(options: {
     runtime: MachineRuntime;
@@ -148,6 +149,10 @@ export class Replica {
   get establishedIndex(): Index | undefined {
     return this.#establishedIndex;
   }
+  /** The incarnations that it was carried over from, the latest last. */
+  get origins(): readonly Origin[] {
+    return this.#origins;
+  }
   get sessions(): SessionTable {
     return this.#sessions;
   }
@@ -186,7 +191,8 @@ export class Replica {
     if (openIndex === undefined || establishedIndex === undefined) return undefined;
     const { position, timeMs } = this;
     const open = { openIndex, establishedIndex };
-    const facts = { incarnation, position, timeMs, ...open, agreed: this.#agreed, machine: { name, version } };
+    const lineage = { incarnation, origins: this.#origins };
+    const facts = { ...lineage, position, timeMs, ...open, agreed: this.#agreed, machine: { name, version } };
     return encodeSnapshot(facts, this.#sessions, snapshot());
   }
 
@@ -200,6 +206,7 @@ export class Replica {
     this.#openIndex = state.openIndex;
     this.#establishedIndex = state.establishedIndex;
     this.#sessions = state.sessions;
+    this.#origins = state.origins;
     if (state.agreed !== undefined) this.#agree(state.agreed);
     const { version } = state.machine;
     if (version > this.#runtime.version) this.#outdate(`a snapshot of version ${version} of the machine`);
@@ -211,6 +218,15 @@ export class Replica {
     } catch (cause) {
       this.#fail("restore", cause);
     }
+  }
+
+  /** From here on the state is that of another incarnation, which is open from its start. @param origin - the log that led here; its commands stay known */
+  beginAnew(incarnation: IncarnationId, origin?: Origin): void {
+    this.#incarnation = incarnation;
+    this.#openIndex ??= this.#index;
+    this.#establishedIndex ??= this.#index;
+    if (origin === undefined) this.#sessions = new SessionTable();
+    this.#origins = origin === undefined ? [] : [...this.#origins, origin].slice(-ORIGINS_MAX);
   }
 
   /** Applies the next committed entry. */

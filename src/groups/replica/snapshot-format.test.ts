@@ -13,6 +13,7 @@ const facts: ReplicaFacts = {
   timeMs: 34,
   openIndex: 3,
   establishedIndex: 4,
+  origins: [{ incarnation: incarnation("bob"), last: { index: 300, term: 2 }, position: 7 }],
   agreed: { format: 1, version: 2, commands: ["add", "sub"] },
   machine: { name: "counter", version: 2 },
 };

@@ -1,5 +1,5 @@
 import { LIMITS } from "../../env/index.ts";
-import type { Index } from "../../raft/index.ts";
+import type { Index, LogPosition } from "../../raft/index.ts";
 import type { IncarnationId } from "../../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError, messagePack } from "../../wire/index.ts";
 import { readSupport, type Support, writeSupport } from "../entries/index.ts";
@@ -8,6 +8,18 @@ import { decodeSessions, encodeSessions, type SessionTable } from "../sessions/i
 // A snapshot's data is a row of parts, each with its length before it: facts, the session table, the machine's chunks, the end.
 const FORMAT = 1;
 const PART = { facts: 0, sessions: 1, chunk: 2, end: 3 } as const;
+
+/** Incarnations that led to one, at most: of those before nobody is told. */
+export const ORIGINS_MAX = 8;
+
+/** An incarnation that lost its majority, and from whose log another was begun. */
+export interface Origin {
+  readonly incarnation: IncarnationId;
+  /** Where that log ended: whoever's ends no later has nothing more that was acknowledged. */
+  readonly last: LogPosition;
+  /** User commands that were carried over. */
+  readonly position: number;
+}
 
 /** What a replica knows besides machine and sessions. Equal on all replicas at equal index. */
 export interface ReplicaFacts {
@@ -19,6 +31,8 @@ export interface ReplicaFacts {
   /** Of the two *open* entries. */
   readonly openIndex: Index;
   readonly establishedIndex: Index;
+  /** The latest last. */
+  readonly origins: readonly Origin[];
   /** What may come in the log. */
   readonly agreed: Support | undefined;
   /** Of the machine that wrote its chunks. */
@@ -50,6 +64,7 @@ export function* encodeSnapshot(
     .varint(facts.machine.version)
     .bool(facts.agreed !== undefined);
   if (facts.agreed !== undefined) writeSupport(writer, facts.agreed);
+  writeOrigins(writer, facts.origins);
   yield part(writer.finish());
   for (const piece of encodeSessions(sessions)) yield part(writer.u8(PART.sessions).fixed(piece).finish());
   let count = 0;
@@ -128,9 +143,27 @@ function readFacts(reader: ByteReader): ReplicaFacts {
     establishedIndex: reader.varint(),
     machine: { name: reader.text(LIMITS.nameBytesMax), version: reader.varint() },
     agreed: reader.bool() ? readSupport(reader) : undefined,
+    origins: readOrigins(reader),
   };
   reader.end();
   return facts;
+}
+
+export function writeOrigins(writer: ByteWriter, origins: readonly Origin[]): void {
+  writer.varint(origins.length);
+  for (const { incarnation, last, position } of origins) {
+    writer.id(incarnation).varint(last.index).varint(last.term).varint(position);
+  }
+}
+
+/** @throws DecodeError */
+export function readOrigins(reader: ByteReader): Origin[] {
+  const origins: Origin[] = [];
+  for (let count = reader.count(ORIGINS_MAX, 35); count > 0; count--) {
+    const incarnation = reader.id() as IncarnationId;
+    origins.push({ incarnation, last: { index: reader.varint(), term: reader.varint() }, position: reader.varint() });
+  }
+  return origins;
 }
 
 /** Undefined: not enough bytes to tell. @throws DecodeError */

@@ -227,7 +227,15 @@ describe("taking snapshots", () => {
       events: { onBatch: () => {}, onSession: () => {}, onSessionEnd: () => {}, onFailure: () => {} },
     });
     const voters = [memberId(peer("ada"), store("ada"))];
-    const facts = { incarnation: BOUND, position: 99, timeMs: 5, openIndex: 2, establishedIndex: 3, agreed: undefined };
+    const facts = {
+      incarnation: BOUND,
+      origins: [],
+      position: 99,
+      timeMs: 5,
+      openIndex: 2,
+      establishedIndex: 3,
+      agreed: undefined,
+    };
     const machine = { name: "bag", version: 1 };
     const state = { ...facts, machine, sessions: other.sessions, chunks: ["restored"] };
     bench.applier.restore({ index: 50, term: 1, voters }, state);

@@ -28,6 +28,7 @@ function dataOf(text = "x", establishedIndex = 5, version = 1): Uint8Array {
     openIndex: 3,
     establishedIndex,
     agreed: undefined,
+    origins: [],
     machine: { name: "m", version },
   };
   const chunks = Array.from({ length: 20 }, (_, i) => [i, text.repeat(100_000)]);

@@ -1,0 +1,162 @@
+import { LIMITS, type MosaikError, mosaikError, type RecoverRefusal } from "../../env/index.ts";
+import { type PeerId, UniqueId } from "../../identity/index.ts";
+import type { LogPosition, Term } from "../../raft/index.ts";
+import type { IncarnationId, Owner, Storage, Successor } from "../../storage/index.ts";
+import { encodeConfiguration, memberId } from "../entries/index.ts";
+import type { Life, LifeContext } from "../life/index.ts";
+import { machineFailed, type Origin, Replica } from "../replica/index.ts";
+import { loadStore, type StoredLog } from "../snapshots/index.ts";
+import { isNewer, type Seen } from "./founding.ts";
+
+/** Terms that the lost members may have come to without us. Leaders of the new incarnation come after them, since a term fences. */
+const TERMS_LEFT_OUT = 1_000;
+/** Work between two turns of the rest of the program. */
+const SLICE_US = 3_000;
+const SLICE_ENTRIES = 64;
+
+export function refused(reason: RecoverRefusal, peers: readonly PeerId[] = []): MosaikError<"recover-refused"> {
+  return mosaikError("recover-refused", REASONS[reason], { outcome: "not-applied", details: { reason, peers } });
+}
+
+const REASONS: Readonly<Record<RecoverRefusal, string>> = {
+  leader: "the group has a leader in sight",
+  majority: "a majority of the voters is in sight, and may elect a leader",
+  "newer-log": "a member in sight has a newer log; recover there",
+  observer: "an observer never votes, so no group begins with it",
+  "no-log": "this member has no store of a group that is open",
+  "no-snapshot": "the machine gives no snapshot that the group could begin with",
+  "under-way": "another attempt is under way",
+  changed: "this member's log or store changed meanwhile",
+};
+
+interface RecoverView {
+  readonly life: Life | undefined;
+  readonly others: readonly Seen[];
+  readonly isEligible: boolean;
+  readonly isForced: boolean;
+}
+
+/** @throws `recover-refused` */
+export function assertRecoverable({ life, others, isEligible, isForced }: RecoverView): Life {
+  if (!isEligible) throw refused("observer");
+  if (life?.isOpen !== true) throw refused("no-log");
+  if (isForced) return life;
+  const { last } = life.driver.raft;
+  const fellows = others.filter(({ status }) => status.incarnation === life.incarnation);
+  const leaders = fellows.filter(({ peer, status }) => status.leader === peer).map(({ peer }) => peer);
+  if (life.leader !== undefined || leaders.length > 0) throw refused("leader", leaders);
+  if (life.seesQuorum) throw refused("majority");
+  const newer = fellows.filter(({ status }) => isNewer(status.last, last)).map(({ peer }) => peer);
+  if (newer.length > 0) throw refused("newer-log", newer);
+  return life;
+}
+
+/** A store in which the group begins anew, whole and durable, but not in its place yet. */
+export interface Beginning {
+  readonly successor: Successor;
+  readonly incarnation: IncarnationId;
+  readonly origin: Origin;
+}
+
+/**
+ * Writes the state that the whole log of this life leads to, also what is not committed in it: the lost members may have acknowledged that.
+ * The life goes on meanwhile, and is not touched.
+ *
+ * @throws `machine-failed`, `recover-refused`, `storage-full`, `storage-failed`; the reason of `signal`, or of the member's end
+ */
+export async function prepareRecovery(
+  context: LifeContext,
+  life: Life,
+  signal: AbortSignal | undefined,
+): Promise<Beginning> {
+  const pause = new Pause(context, signal);
+  await life.driver.written();
+  const replica = await replay(context, await loadStore(life.storage), pause);
+  const { term, last } = life.driver.raft;
+  if (replica.index !== last.index) throw refused("changed");
+  const origin = { incarnation: life.incarnation, last, position: replica.position };
+  const incarnation = drawIncarnation(context);
+  replica.beginAnew(incarnation, origin);
+  const successor = await life.storage.createSuccessor();
+  try {
+    await writeBeginning({ context, storage: successor.storage, incarnation, replica, last, term, pause });
+    return { successor, incarnation, origin };
+  } catch (cause) {
+    await successor.discard().catch(() => undefined);
+    throw cause;
+  }
+}
+
+export function drawIncarnation({ env }: LifeContext): IncarnationId {
+  return UniqueId.fromBytes(env.random.bytes(32)) as IncarnationId;
+}
+
+/** Lets the rest of the program have its turn, and ends the work when nobody wants it any more. */
+class Pause {
+  readonly #context: LifeContext;
+  readonly #signal: AbortSignal | undefined;
+  #sinceUs: number;
+
+  constructor(context: LifeContext, signal: AbortSignal | undefined) {
+    this.#context = context;
+    this.#signal = signal;
+    this.#sinceUs = context.env.clock.monotonicUs();
+  }
+
+  get isDue(): boolean {
+    return this.#context.env.clock.monotonicUs() - this.#sinceUs >= SLICE_US;
+  }
+
+  /** @throws the reason */
+  async take(): Promise<void> {
+    await this.#context.scope.sleep(0, this.#signal);
+    this.#sinceUs = this.#context.env.clock.monotonicUs();
+  }
+}
+
+/** A replica of its own, so that the one in use knows nothing of it. */
+async function replay(context: LifeContext, { snapshot, entries }: StoredLog, pause: Pause): Promise<Replica> {
+  const { runtime, groupId, networkId, compatibility } = context;
+  const ignore = (): void => {};
+  const events = { onBatch: ignore, onSession: ignore, onSessionEnd: ignore, onFailure: ignore };
+  const replica = new Replica({ runtime, groupId, networkId, events, format: compatibility.own.format });
+  if (snapshot !== undefined) replica.restore(snapshot.mark, snapshot.state);
+  for (const [at, entry] of entries.entries()) {
+    if (entry.index > replica.index) replica.apply(entry);
+    if (replica.failure !== undefined) throw machineFailed(replica.failure, "not-applied");
+    if (at % SLICE_ENTRIES === 0 && pause.isDue) await pause.take();
+  }
+  return replica;
+}
+
+/** Binds a free store to an incarnation that begins with this state, and has this member as its only voter. */
+async function writeBeginning(options: {
+  readonly context: LifeContext;
+  readonly storage: Storage;
+  readonly incarnation: IncarnationId;
+  readonly replica: Replica;
+  readonly last: LogPosition;
+  readonly term: Term;
+  readonly pause: Pause;
+}): Promise<void> {
+  const { context, storage, incarnation, replica, last, pause } = options;
+  const pieces = replica.encodeSnapshot();
+  if (pieces === undefined) throw refused("no-snapshot");
+  const configuration = encodeConfiguration([memberId(context.selfId, storage.storeId)]);
+  const writer = await storage.createSnapshot({ ...last, configuration });
+  let gathered: Uint8Array[] = [];
+  let bytes = 0;
+  for (const piece of pieces) {
+    gathered.push(piece);
+    bytes += piece.length;
+    if (bytes >= LIMITS.snapshotChunkBytes) {
+      await writer.write(Buffer.concat(gathered));
+      gathered = [];
+      bytes = 0;
+    }
+    if (pause.isDue) await pause.take();
+  }
+  await writer.write(Buffer.concat(gathered));
+  const owner: Owner = { incarnation, hardState: { term: options.term + TERMS_LEFT_OUT, votedFor: undefined } };
+  await writer.install(owner);
+}
