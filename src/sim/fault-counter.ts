@@ -66,8 +66,11 @@ export const MEMBERSHIP_FAULTS = [
   "transfer",
 ] as const;
 
-/** `rival`: members that said that their group exists twice; `discard`: members that the operator had start over. */
-export const FAULT_KINDS = [...WORLD_FAULTS, ...MEMBERSHIP_FAULTS, "rival", "discard"] as const;
+/**
+ * `rival`: members that said that their group exists twice; `discard`: members that the operator had start over; `rolled-back`: older copies of
+ * stores that were put back, and set aside.
+ */
+export const FAULT_KINDS = [...WORLD_FAULTS, ...MEMBERSHIP_FAULTS, "rival", "discard", "rolled-back"] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 

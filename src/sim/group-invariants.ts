@@ -12,6 +12,7 @@ export type RunInvariantName =
   | InvariantName
   | StoreInvariantName
   | "durability"
+  | "stale-store"
   | "linearizability"
   | "exactly-once"
   | "equal-states"
@@ -73,6 +74,8 @@ export class GroupInvariants implements GroupProbe {
   readonly #stores = new StoreInvariants((invariant, message) => {
     throw new RunViolation(invariant, message);
   });
+  /** Of members whose stores are older than what they promised. */
+  readonly #stale = new Set<MemberId>();
   readonly #durability = new DurabilityInvariants((message) => {
     throw new RunViolation("durability", message);
   });
@@ -94,6 +97,11 @@ export class GroupInvariants implements GroupProbe {
   }
   get areRivalsAllowed(): boolean {
     return this.#areRivalsAllowed;
+  }
+
+  /** An older copy of this store was put back: it must not take part in anything. */
+  distrust(member: MemberId): void {
+    this.#stale.add(member);
   }
 
   /** The store that this peer lives on now in a group; undefined before it is bound. */
@@ -139,6 +147,7 @@ export class GroupInvariants implements GroupProbe {
       const base = start?.base.index ?? 0;
       this.#names.set(source.member, this.#options.nameOf(source));
       this.#present.set(`${source.peer}/${source.group}`, source);
+      if (this.#stale.has(source.member)) return;
       this.#logs.set(source.member, { facts: [...facts], base, committed: start?.snapshot.index ?? 0 });
       this.#positions.set(source.member, 0);
       this.#stores.onStart(this.#name(source), source, entries, { hasSnapshot: start !== undefined });
@@ -255,7 +264,7 @@ export class GroupInvariants implements GroupProbe {
   }
 
   onSetAside(source: ProbeSource): void {
-    this.#guard(() => this.#stores.onSetAside(this.#name(source), source));
+    if (!this.#stale.has(source.member)) this.#guard(() => this.#stores.onSetAside(this.#name(source), source));
     this.#present.delete(`${source.peer}/${source.group}`);
     this.#logs.delete(source.member);
     this.#positions.delete(source.member);
@@ -311,7 +320,11 @@ export class GroupInvariants implements GroupProbe {
     throw new RunViolation("one-open-incarnation", `incarnations ${one} and ${two} of one group both took commands`);
   }
 
-  #observer({ incarnation }: ProbeSource): RaftInvariants {
+  #observer(source: ProbeSource): RaftInvariants {
+    const { member, incarnation } = source;
+    if (this.#stale.has(member)) {
+      throw new RunViolation("stale-store", `${this.#name(source)} goes on with a store that was rolled back`);
+    }
     if (incarnation === undefined) throw new InvariantViolation("log-matching", "a free store has no log");
     let observer = this.#observers.get(incarnation);
     if (observer === undefined) {

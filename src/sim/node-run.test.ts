@@ -9,8 +9,9 @@ test("a member that comes late and closes before it is online has come late, onc
   equal(faults["late-join"], 1);
 });
 
-test("a run of disks: each way in which one fails has had an effect, and what was promised is there", async () => {
+test("a run of disks: each way in which one fails has had an effect, what was promised is there, and an older copy is set aside", async () => {
   const { verdict, faults } = await runNodes(1, { style: "disks" });
   equal(verdict, "ok");
   for (const kind of DISK_FAULTS) ok((faults[kind] ?? 0) > 0, kind);
+  equal(faults["rolled-back"], 1);
 });

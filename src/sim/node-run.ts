@@ -8,6 +8,7 @@ import type { FaultKind } from "./fault-counter.ts";
 import { drawNodePlan, type NodePlan, type RunStyle } from "./node-plan.ts";
 import { Records } from "./records.ts";
 import { type RunReport, verdictOf } from "./report.ts";
+import { rollBack } from "./rollback.ts";
 import type { EpisodeScene } from "./scene.ts";
 import { type SimulatedNode, Simulation } from "./simulation.ts";
 import { Waits } from "./waits.ts";
@@ -93,6 +94,7 @@ class NodeRun {
     await this.#sufferFaults();
     if (this.#random.chance(1, 3)) await this.#goOnWithoutSome();
     await this.#heal();
+    await this.#rollBackOne();
     for (const client of this.#clients) client.stop();
     await this.#expect("all clients end", HEAL_MS, () => this.#clients.every(({ isDone }) => isDone));
     await new Ending(this.#simulation, this.#cast, this.#records).play();
@@ -331,6 +333,17 @@ class NodeRun {
     const before = this.#records.ok;
     await this.#expect("operations go through after the heal", HEAL_MS, () => this.#records.ok >= before + 20);
     this.#isFaulty = false;
+  }
+
+  async #rollBackOne(): Promise<void> {
+    await rollBack({
+      simulation: this.#simulation,
+      plan: this.plan,
+      cast: this.#cast,
+      onRestarted: (node) => this.#onRestarted(node),
+      expect: (what, condition) => this.#expect(what, HEAL_MS, condition),
+    });
+    await this.#expectReplaced();
   }
 
   /** Whoever is lost does not vote for long, if there is somebody to follow. */

@@ -5,6 +5,7 @@ import type { StorageFactory } from "../types.ts";
 import { fileStorageFactory } from "./data-directory.ts";
 import type { SegmentSizes } from "./room.ts";
 import { SimFileSystem } from "./sim-file-system.ts";
+import type { Folder } from "./sim-folders.ts";
 
 const DIRECTORY = "/data";
 /** So small that a run goes through many of them. */
@@ -79,6 +80,15 @@ export class FileDisk implements NodeDisk {
   /** The power is lost, or the process dies, at the `steps`-th call from now. Resolves then. */
   crashAfter(steps: number): Promise<void> {
     return this.files.crashAfter(steps, this.#random.chance(1, 4) ? "kill" : "power");
+  }
+
+  /** All that is on it, to be put back later. */
+  copy(): Folder {
+    return this.files.copy();
+  }
+  /** While the node is down. */
+  putBack(copy: Folder): void {
+    this.files.putBack(copy);
   }
 
   takeEffects(): CrashEffect {

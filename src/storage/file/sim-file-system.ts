@@ -113,6 +113,14 @@ export class SimFileSystem implements FileSystem {
   flip(path: string, bit: number): void {
     this.#folders.file(path)?.flip(bit);
   }
+  /** All that would survive a crash now. */
+  copy(): Folder {
+    return this.#folders.copy();
+  }
+  /** Instead of all that is there. */
+  putBack(copy: Folder): void {
+    this.#folders.putBack(copy);
+  }
   /** Removes a file, durably. */
   lose(path: string): void {
     this.#folders.set(path, undefined);

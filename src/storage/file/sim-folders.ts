@@ -62,6 +62,14 @@ export class SimFile {
     return this.#now;
   }
 
+  /** Another file with what is durable of this one. */
+  copy(): SimFile {
+    const copy = new SimFile(this.#random);
+    copy.#durable = Buffer.from(this.#durable);
+    copy.#now = Buffer.from(this.#durable);
+    return copy;
+  }
+
   read(into: Uint8Array, position: number): number {
     const part = this.#now.subarray(position, position + into.length);
     into.set(part);
@@ -147,7 +155,7 @@ function put(into: Buffer, bytes: Buffer, position: number): Buffer {
 /** The tree of names. Paths begin with a slash. */
 export class SimFolders {
   readonly #random: SeededRandom;
-  readonly #root: Folder = { now: new Map(), durable: new Map() };
+  #root: Folder = { now: new Map(), durable: new Map() };
   #unsynced: Renaming[] = [];
 
   constructor(random: SeededRandom) {
@@ -220,6 +228,15 @@ export class SimFolders {
     for (const renaming of this.#unsynced.splice(0)) persist(renaming);
   }
 
+  copy(): Folder {
+    return copyOf(this.#root);
+  }
+
+  putBack(copy: Folder): void {
+    this.#root = copyOf(copy);
+    this.#unsynced = [];
+  }
+
   crash(isTearing: boolean): Losses {
     const losses = { lost: 0, torn: 0 };
     const isLucky = drawLuck(this.#random, this.#unsynced.length);
@@ -244,6 +261,11 @@ export class SimFolders {
     assert(name !== undefined && folder !== undefined && isFolder(folder), `the folder of ${path} is there`);
     return { folder, name };
   }
+}
+
+function copyOf({ durable }: Folder): Folder {
+  const copied = [...durable].map(([name, node]) => [name, isFolder(node) ? copyOf(node) : node.copy()] as const);
+  return { now: new Map(copied), durable: new Map(copied) };
 }
 
 function namesOf(path: string): string[] {
