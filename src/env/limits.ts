@@ -131,6 +131,14 @@ export const LIMITS = {
   leaderUncommittedBytesMax: 16 * MiB,
   /** Bonds of one member. */
   bondsMax: 1_024,
+  /** Bonds of one member with observers that follow it, and of a leader, who has other work. */
+  observersMax: 64,
+  leaderObserversMax: 16,
+  /** Bonds of a leader with observers that have commands or strong reads for it. */
+  visitorsMax: 512,
+  /** Members that pull what is committed from one that does not lead, and from a leader; voters not counted. */
+  pullersMax: 32,
+  leaderPullersMax: 8,
   /** Strong reads of one member that wait for a leader. */
   readsMax: 65_536,
   votersMax: 5,
@@ -184,6 +192,8 @@ assert(
   "a frame holds what is known of the largest snapshot",
 );
 assert(LIMITS.snapshotChunkBytes + KiB < LIMITS.groupFrameBytesMax, "a frame holds a chunk");
+assert(LIMITS.leaderPullersMax < LIMITS.pullersMax, "a leader feeds fewer than others do");
+assert(LIMITS.observersMax + LIMITS.visitorsMax < LIMITS.bondsMax, "observers leave bonds to voters and spares");
 assert(LIMITS.expectMax <= LIMITS.votersMax, "founders are voters");
 assert(
   LIMITS.linkHighWaterBytes + LIMITS.groupFrameBytesMax < LIMITS.linkQueuedBytesMax,

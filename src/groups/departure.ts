@@ -68,13 +68,25 @@ export class Departure {
     if (life === undefined || before === undefined) throw this.#offline("there is no leader that could hand over");
     if (to === before) return;
     if (life.isLeader) life.office.handOver(to);
-    else this.#o.bonds.get(before)?.send({ type: "transfer", to });
+    else await this.#askToHandOver(before, to, timeoutMs, signal);
     const isDone = (): true | undefined => {
       const now = this.#o.life()?.leader;
       return now !== undefined && (to === undefined ? now !== before : now === to) ? true : undefined;
     };
     if ((await this.#within(timeoutMs, signal, isDone)) === undefined)
       throw this.#offline("leadership did not change in time");
+  }
+
+  async #askToHandOver(
+    leader: PeerId,
+    to: PeerId | undefined,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    this.#o.bonds.visit(leader);
+    const bond = await this.#within(timeoutMs, signal, () => this.#o.bonds.get(leader));
+    if (bond === undefined) throw this.#offline("there is no bond with the leader");
+    bond.send({ type: "transfer", to });
   }
 
   /**

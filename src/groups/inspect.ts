@@ -14,6 +14,7 @@ export function inspectMember(member: Member): object {
     support: member.compatibility.own,
     agreed: life?.replica.agreed,
     raft: life?.driver.raft.status(),
+    following: life?.following,
     snapshots: { ...life?.snapshots.counts },
     commands: proposer.pending,
     reads: reads.pending,

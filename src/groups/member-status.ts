@@ -1,4 +1,4 @@
-import type { MemberStatus } from "./bonds/index.ts";
+import { DISTANCE_MAX, type MemberStatus } from "./bonds/index.ts";
 import type { Life } from "./life/index.ts";
 
 /** What a member says of the life of its store; undefined while that is free. */
@@ -10,11 +10,12 @@ export function statusOfLife(
     role: life?.role ?? "free",
     isOpen: life?.isOpen ?? false,
     isServing: life?.isServing ?? false,
-    term: life?.role === "voter" ? life.term : 0,
+    term: life?.term ?? 0,
     leader: life?.leader,
     position: life?.replica.position ?? 0,
     index: life?.commit ?? 0,
     last: life?.driver.raft.last ?? { index: 0, term: 0 },
     origins: life?.replica.origins ?? [],
+    distance: life?.distance ?? DISTANCE_MAX,
   };
 }

@@ -1,5 +1,5 @@
 import { type GroupState, type MosaikError, mosaikError, Scope } from "../env/index.ts";
-import type { PeerId } from "../identity/index.ts";
+import type { PeerId, UniqueId } from "../identity/index.ts";
 import type { Storage } from "../storage/index.ts";
 import {
   type Bond,
@@ -8,6 +8,7 @@ import {
   type MemberStatus,
   NO_OPENINGS,
   NO_STORE,
+  observersOf,
   openingsOf,
   StatusTeller,
 } from "./bonds/index.ts";
@@ -21,6 +22,7 @@ import { Observations } from "./observations.ts";
 import { type MachineFailure, machineFailed } from "./replica/index.ts";
 import { Proposer, Reads } from "./requests/index.ts";
 import { Router } from "./router.ts";
+import { openStore } from "./snapshots/index.ts";
 
 const HANDOVER_TIMEOUT_MS = 1_000;
 /** How long a closing member waits to be let go. */
@@ -43,6 +45,9 @@ export class Member {
   readonly compatibility: Compatibility;
   readonly founder: Founder;
   readonly #o: MemberOptions;
+  readonly #isObserver: boolean;
+  /** Under which it is found by those who want to be bonded with it. */
+  readonly #advertisedId: UniqueId;
   readonly #scope: Scope;
   readonly #context: LifeContext;
   readonly #router: Router;
@@ -61,6 +66,8 @@ export class Member {
   constructor(options: MemberOptions) {
     this.#o = options;
     const { env, selfId, groupId, directory, logger } = options;
+    this.#isObserver = options.expect === undefined;
+    this.#advertisedId = this.#isObserver ? observersOf(groupId) : groupId;
     this.observations = new Observations(logger, options.name, () => ({
       life: this.#life,
       bonds: this.bonds.all,
@@ -82,7 +89,7 @@ export class Member {
       bonds: this.bonds,
       conditions: this.conditions,
       selfId,
-      isEligible: options.expect !== undefined,
+      isEligible: !this.#isObserver,
       life: () => this.#life,
       state: () => this.state,
       onChange: () => this.#onChange(),
@@ -92,6 +99,7 @@ export class Member {
       scope: this.#scope,
       bonds: this.bonds,
       compatibility: this.compatibility,
+      isObserver: this.#isObserver,
       replicaEvents: {
         onBatch: (batch) => this.proposer.onBatch(batch),
         onSession: (key, session) => this.proposer.onSession(key, session),
@@ -162,7 +170,7 @@ export class Member {
   status(): MemberStatus {
     return {
       storeId: this.#storage?.storeId ?? NO_STORE,
-      isEligible: this.#o.expect !== undefined,
+      isEligible: !this.#isObserver,
       isLeaving: this.departure.isLeaving,
       isReluctant: this.#o.timing.electionFactor > 1 || this.#machineFailure !== undefined,
       left: this.founder.left,
@@ -177,6 +185,7 @@ export class Member {
     queueMicrotask(() => {
       this.#isDemandKnown = false;
       this.#life?.office.wantOpen();
+      this.bonds.visit(this.leader);
       this.proposer.pump();
     });
   }
@@ -206,6 +215,7 @@ export class Member {
       ...options,
       scope: this.#scope,
       group: options.groupId,
+      isObserver: this.#isObserver,
       machine: { name: runtime.name, version: runtime.version, codec: runtime.codecName },
       status: () => this.status(),
       openings: () => (this.#storage === undefined ? NO_OPENINGS : openingsOf(this.#storage)),
@@ -226,24 +236,16 @@ export class Member {
 
   async #open(): Promise<void> {
     try {
-      this.#storage = await this.#openStorage();
+      this.#storage = await openStore(this.#o.storage, this.#o.groupId, this.#o.discard);
     } catch (cause) {
       return this.#onStorageFailure(cause);
     }
     this.observations.noteStore(this.#storage);
     if (this.#scope.isClosed) return this.#storage.close();
-    this.#o.directory.advertiseGroup(this.#o.groupId);
+    this.#o.directory.advertiseGroup(this.#advertisedId);
     this.#scope.every(TICK_MS, () => this.#onTick());
     await this.founder.start(this.#storage);
     this.bonds.refresh();
-  }
-
-  async #openStorage(): Promise<Storage> {
-    const { storage, groupId, discard } = this.#o;
-    const store = await storage.open(groupId);
-    if (discard === undefined || store.incarnation !== discard) return store;
-    await store.setAside("discarded by the operator");
-    return storage.open(groupId);
   }
 
   #begin(life: Life): void {
@@ -311,7 +313,7 @@ export class Member {
     this.departure.tick();
     this.proposer.sweep();
     this.reads.sweep();
-    if (this.proposer.pending > 0 || this.reads.pending > 0) this.onDemand();
+    if (this.proposer.isBusy || this.reads.pending > 0) this.onDemand();
     if (this.#ticks % TICKS_PER_SECOND !== 0) return;
     this.observations.reportRivals();
     if (this.#storage !== undefined && !this.#scope.isClosed) this.#teller.tellPosition(this.status());
@@ -382,7 +384,7 @@ export class Member {
     this.conditions.close(cause);
     this.observations.close();
     this.#unsubscribe();
-    this.#o.directory.withdrawGroup(this.#o.groupId);
+    this.#o.directory.withdrawGroup(this.#advertisedId);
     this.#life?.stop();
     // First what is under way here, so that no store is bound and no bond made behind our back.
     await this.#scope.close();

@@ -27,6 +27,8 @@ export const CLOSE = {
   groupMismatch: 30409,
   /** The store is an older copy, or one of two copies: it forgot what it promised. */
   groupStaleStore: 30410,
+  /** So many observers are bonded with this member that another one is better off elsewhere. */
+  groupCrowded: 30413,
   groupAlreadyBonded: 30429,
 } as const;
 

@@ -156,6 +156,7 @@ async function bond(
     left: [],
     last: { index: 0, term: 0 },
     origins: [],
+    distance: 1,
     position: 0,
   };
   const machine = { name: MACHINE, version: 1, codec: "msgpack/1" };

@@ -169,6 +169,7 @@ function frame(chance: Chance): BondFrame {
     () => ({ type: "read", request: chance.number() }),
     () => ({ type: "read-reply", request: chance.number(), index: chance.isOneIn(2) ? chance.number() : undefined }),
     () => ({ type: "fetch", incarnation: incarnation(chance), after: from, commit: chance.number() }),
+    () => ({ type: "fetch-refused", incarnation: incarnation(chance) }),
     () => ({ type: "released", incarnation: incarnation(chance) }),
     () => snapshotFrame(chance),
     () => ({ type: "transfer", to: chance.isOneIn(2) ? (id(chance) as PeerId) : undefined }),
@@ -251,6 +252,7 @@ function status(chance: Chance): MemberStatus {
     left: chance.list(8, () => incarnation(chance)),
     last: { index: chance.number(), term: chance.number() },
     origins: origins(chance),
+    distance: chance.below(17),
   };
 }
 

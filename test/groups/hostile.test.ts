@@ -73,6 +73,7 @@ class Mallory {
       left: [],
       last: { index: 0, term: 0 },
       origins: [],
+      distance: 1,
       term: 0,
       leader: undefined,
       position: 0,

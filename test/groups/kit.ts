@@ -174,6 +174,7 @@ export function statusOf(change: Partial<MemberStatus>): MemberStatus {
     left: [],
     last: { index: 0, term: 0 },
     origins: [],
+    distance: 0,
     ...change,
   };
 }

@@ -3,6 +3,7 @@ import { type Env, LIMITS, type Logger, type Scope, type Timer } from "../../env
 import { type PeerId, type Secret, UniqueId } from "../../identity/index.ts";
 import { DialError, type Endpoint, LinkRefused } from "../../transport/index.ts";
 import { CLOSE, DecodeError, type Hello, type Link, type LinkClose } from "../../wire/index.ts";
+import { Acquaintances, observersOf } from "./acquaintances.ts";
 import { Bond, type BondHandlers } from "./bond.ts";
 import { type BondHello, decodeHello, encodeHello } from "./frames.ts";
 import { type Openings, OpeningsMemory } from "./openings.ts";
@@ -16,6 +17,16 @@ const RETRY_MAX_MS = 5_000;
 /** A member whose store is opening is asked again after at most so long, and so often; then as any other that refuses. */
 const RETRY_OPENING_MS = 100;
 const RETRIES_OPENING_MAX = 20;
+/** Before it is in the group, a member asks so many observers whether there is one already. */
+const WITNESSES = 2;
+
+/** Refusals of every day. */
+const EXPECTED: ReadonlySet<number> = new Set([
+  CLOSE.groupAlreadyBonded,
+  CLOSE.groupCrowded,
+  CLOSE.groupNotFound,
+  CLOSE.gracefulShutdown,
+]);
 
 type Stream = { readonly remoteId: PeerId; exportKey: Link["exportKey"] };
 export type Verdict = { readonly payload: Uint8Array } | { readonly refuse: number; readonly reason: string };
@@ -40,6 +51,8 @@ export interface BondsOptions {
   /** Of the group itself; none: the network's proof is enough. */
   readonly secrets: readonly Secret[];
   readonly machine: BondHello["machine"];
+  /** Bonded with a few others only. */
+  readonly isObserver: boolean;
   readonly logger: Logger;
   readonly status: () => MemberStatus;
   /** Of our store. */
@@ -54,7 +67,7 @@ export interface BondsOptions {
 }
 
 /**
- * One bond with each other member that discovery knows.
+ * One bond with each other member that discovery knows; observers apart, who choose a few themselves (`Acquaintances`).
  *
  * Both sides may dial; the lower peer id's dial wins. An established bond gives way to a newer one, since a peer dials only when it has none;
  * the exception is the echo of a dial that crossed ours. Failed dials are tried again, 100 ms doubling to 5 s, and at once when the peer's
@@ -68,15 +81,21 @@ export class Bonds {
   readonly #attempts = new Map<PeerId, Attempt>();
   readonly #openings = new OpeningsMemory();
   readonly #reported = new Set<string>();
+  readonly #acquaintances: Acquaintances | undefined;
+  #sorted: readonly Bond[] | undefined;
   #isClosed = false;
 
   constructor(options: BondsOptions) {
     this.#o = options;
+    if (!options.isObserver) return;
+    const trying = (): ReadonlySet<PeerId> => new Set(this.#attempts.keys());
+    this.#acquaintances = new Acquaintances({ ...options, bonds: () => this.all, trying });
   }
 
   /** By peer id. */
   get all(): readonly Bond[] {
-    return [...this.#bonds.values()].sort((a, b) => (a.peer < b.peer ? -1 : 1));
+    this.#sorted ??= [...this.#bonds.values()].sort((a, b) => (a.peer < b.peer ? -1 : 1));
+    return this.#sorted;
   }
 
   get(peer: PeerId): Bond | undefined {
@@ -85,24 +104,29 @@ export class Bonds {
 
   /** Advertised members that are not bonded, and whose dial did not come to an end yet. */
   get untried(): readonly PeerId[] {
-    return this.#o.directory
-      .inGroup(this.#o.group)
-      .map(({ id }) => id)
-      .filter((id) => !this.#bonds.has(id) && this.#attempts.get(id)?.wasTried !== true);
+    const ids = this.#acquaintances === undefined ? this.#wanted() : [...this.#attempts.keys()];
+    return ids.filter((id) => !this.#bonds.has(id) && this.#attempts.get(id)?.wasTried !== true);
   }
 
   /** Discovery's view of the group changed; `changed` is dialled without waiting for its back-off. */
   refresh(changed?: PeerId): void {
     if (this.#isClosed || this.#o.openings().count === 0) return;
-    const members = this.#o.directory.inGroup(this.#o.group);
-    const ids = new Set(members.map(({ id }) => id));
+    if (this.#acquaintances !== undefined) return this.#makeAcquaintances(this.#acquaintances);
+    const ids = new Set(this.#wanted());
     for (const [peer, attempt] of [...this.#attempts]) {
       if (ids.has(peer)) continue;
       attempt.timer?.cancel();
       attempt.controller?.abort();
       this.#attempts.delete(peer);
     }
-    for (const { id } of members) this.#plan(id, id === changed);
+    for (const id of ids) this.#plan(id, id === changed);
+  }
+
+  /** An observer has something for the leader: a bond with it is made, if there is none, and kept for a while. */
+  visit(leader: PeerId | undefined): void {
+    if (this.#acquaintances === undefined || leader === undefined) return;
+    this.#acquaintances.visit(leader);
+    if (!this.#bonds.has(leader)) this.refresh();
   }
 
   /** An incoming link, network and secret being proven. @throws DecodeError */
@@ -111,6 +135,9 @@ export class Bonds {
     if (refusal !== undefined) return refusal;
     const attempt = this.#attempts.get(stream.remoteId);
     const bond = this.#bonds.get(stream.remoteId);
+    const { status } = decodeHello(hello.payload);
+    if (bond === undefined && !status.isEligible && this.#isCrowded(status))
+      return { refuse: CLOSE.groupCrowded, reason: "bonded with as many observers as there is room for" };
     if (this.#o.selfId < stream.remoteId) {
       const crossed = bond?.link.isInitiator === true && this.#ageMs(bond) < LIMITS.handshakeTimeoutMs;
       if (attempt?.controller !== undefined || crossed) {
@@ -155,14 +182,43 @@ export class Bonds {
     await Promise.all(this.all.map((bond) => bond.close(CLOSE.gracefulShutdown, "left")));
   }
 
+  /** Whom to be bonded with. Those that are free ask observers too: some may remember a group whose voters are away. */
+  #wanted(): readonly PeerId[] {
+    const { directory, group, selfId } = this.#o;
+    const members = directory.inGroup(group).map(({ id }) => id);
+    if (this.#o.status().incarnation !== undefined) return members;
+    const observers = directory.inGroup(observersOf(group)).map(({ id }) => id);
+    const later = observers.filter((id) => id > selfId);
+    return [...members, ...later, ...observers.filter((id) => id < selfId)].slice(0, members.length + WITNESSES);
+  }
+
+  #makeAcquaintances(acquaintances: Acquaintances): void {
+    const superfluous = acquaintances.superfluous();
+    if (superfluous !== undefined) void superfluous.close(CLOSE.success, "not needed any more");
+    for (let peer = acquaintances.next(); peer !== undefined; peer = acquaintances.next()) this.#try(peer, 0);
+  }
+
+  /** Who follows a leader has something for it when it asks for a bond. */
+  #isCrowded({ leader }: MemberStatus): boolean {
+    const { selfId } = this.#o;
+    const isLeader = this.#o.status().leader === selfId;
+    const others = isLeader ? LIMITS.leaderObserversMax : LIMITS.observersMax;
+    const max = isLeader && leader === selfId ? LIMITS.visitorsMax : others;
+    return this.all.filter(({ status }) => !status.isEligible).length >= max;
+  }
+
+  #try(peer: PeerId, delayMs: number): void {
+    const attempt: Attempt = { failures: 0, absences: 0, timer: undefined, controller: undefined, wasTried: false };
+    this.#attempts.set(peer, attempt);
+    this.#arm(peer, attempt, delayMs);
+  }
+
   #plan(peer: PeerId, atOnce: boolean): void {
     if (this.#bonds.has(peer) || peer === this.#o.selfId) return;
-    let attempt = this.#attempts.get(peer);
+    const attempt = this.#attempts.get(peer);
     if (attempt === undefined) {
       if (this.#attempts.size + this.#bonds.size >= LIMITS.bondsMax) return;
-      attempt = { failures: 0, absences: 0, timer: undefined, controller: undefined, wasTried: false };
-      this.#attempts.set(peer, attempt);
-      this.#arm(peer, attempt, this.#o.selfId < peer ? 0 : HIGHER_ID_WAITS_MS);
+      this.#try(peer, this.#o.selfId < peer ? 0 : HIGHER_ID_WAITS_MS);
     } else if (atOnce && attempt.controller === undefined && attempt.failures + attempt.absences > 0) {
       attempt.failures = 0;
       attempt.absences = 0;
@@ -177,6 +233,7 @@ export class Bonds {
 
   async #dial(peer: PeerId, attempt: Attempt): Promise<void> {
     const entry = this.#o.directory.get(peer);
+    if (entry === undefined && this.#acquaintances !== undefined) this.#attempts.delete(peer);
     if (entry === undefined || this.#isClosed || this.#bonds.has(peer) || attempt.controller !== undefined) return;
     const controller = new AbortController();
     attempt.controller = controller;
@@ -214,8 +271,17 @@ export class Bonds {
     attempt.failures++;
     attempt.wasTried = true;
     if (error instanceof LinkRefused) this.#onRefused(peer, error.close);
-    this.#armWithin(peer, attempt, Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt.failures - 1, 10)));
+    if (this.#acquaintances !== undefined) this.#giveUp(peer, error, this.#acquaintances);
+    else
+      this.#armWithin(peer, attempt, Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt.failures - 1, 10)));
     this.#o.handlers.onAttempted();
+  }
+
+  /** Another one may do as well. */
+  #giveUp(peer: PeerId, error: Error, acquaintances: Acquaintances): void {
+    this.#attempts.delete(peer);
+    acquaintances.onFailed(peer, error instanceof LinkRefused && error.close.code === CLOSE.groupCrowded);
+    this.refresh();
   }
 
   #armWithin(peer: PeerId, attempt: Attempt, ceilingMs: number): void {
@@ -233,9 +299,11 @@ export class Bonds {
     attempt?.timer?.cancel();
     attempt?.controller?.abort();
     this.#attempts.delete(link.remoteId);
+    this.#acquaintances?.onBonded(link.remoteId);
     this.#openings.remember(link.remoteId, hello.status.storeId, hello.openings);
     const bond = new Bond(link, hello.status, this.#o.env.clock.monotonicUs());
     this.#bonds.set(bond.peer, bond);
+    this.#sorted = undefined;
     if (previous !== undefined) {
       void previous.close(CLOSE.groupAlreadyBonded, "another bond took its place");
       this.#o.handlers.onClose(previous, { code: CLOSE.groupAlreadyBonded, reason: "replaced", by: "us" });
@@ -250,6 +318,7 @@ export class Bonds {
       onClose: (from, close) => {
         if (this.#bonds.get(from.peer) !== from) return;
         this.#bonds.delete(from.peer);
+        this.#sorted = undefined;
         this.#o.handlers.onClose(from, close);
         if (close.code === CLOSE.groupStaleStore) this.#onRefused(from.peer, close);
         this.refresh();
@@ -318,9 +387,7 @@ export class Bonds {
   /** Once for each peer and cause: a peer that tries on must not fill the log. */
   #report(peer: PeerId, code: number, reason: string): void {
     const key = `${peer}/${code}`;
-    const isExpected =
-      code === CLOSE.groupAlreadyBonded || code === CLOSE.groupNotFound || code === CLOSE.gracefulShutdown;
-    if (isExpected || this.#reported.has(key) || this.#reported.size >= LIMITS.bondsMax) return;
+    if (EXPECTED.has(code) || this.#reported.has(key) || this.#reported.size >= LIMITS.bondsMax) return;
     this.#reported.add(key);
     this.#o.logger.warn(
       { peer: UniqueId.short(peer), group: UniqueId.short(this.#o.group), code, reason },

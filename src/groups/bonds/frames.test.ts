@@ -23,7 +23,7 @@ import { LIMITS } from "../../env/index.ts";
 import { DecodeError } from "../../wire/index.ts";
 import { batchOf, commandsOf } from "../testing.ts";
 import { type BondFrame, decodeFrame, decodeHello, encodeFrame, encodeHello, FRAME } from "./frames.ts";
-import { LEFT_MAX, type MemberStatus } from "./status.ts";
+import { DISTANCE_MAX, LEFT_MAX, type MemberStatus } from "./status.ts";
 
 const status: fc.Arbitrary<MemberStatus> = fc
   .tuple(
@@ -38,6 +38,7 @@ const status: fc.Arbitrary<MemberStatus> = fc
     fc.array(record({ incarnation: arbitraryIncarnation, last: arbitraryPosition, position: arbitraryNumber }), {
       maxLength: 3,
     }),
+    fc.nat(DISTANCE_MAX),
   )
   .map(
     ([
@@ -50,6 +51,7 @@ const status: fc.Arbitrary<MemberStatus> = fc
       left,
       last,
       origins,
+      distance,
     ]) => ({
       storeId,
       incarnation: bound,
@@ -66,6 +68,7 @@ const status: fc.Arbitrary<MemberStatus> = fc
       left,
       last,
       origins,
+      distance,
     }),
   );
 
@@ -129,7 +132,7 @@ const frame: fc.Arbitrary<BondFrame> = fc.oneof(
     commit: arbitraryNumber,
   }),
   entriesFrame,
-  record({ type: fc.constant("dissolve" as const), incarnation: arbitraryIncarnation }),
+  record({ type: fc.constantFrom("dissolve" as const, "fetch-refused" as const), incarnation: arbitraryIncarnation }),
   record({ type: fc.constant("released" as const), incarnation: arbitraryIncarnation }),
   record({ type: fc.constant("transfer" as const), to: fc.option(arbitraryPeer, { nil: undefined }) }),
   // Five kinds.

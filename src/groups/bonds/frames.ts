@@ -1,7 +1,7 @@
 import { LIMITS } from "../../env/index.ts";
 import type { PeerId, UniqueId } from "../../identity/index.ts";
 import type { Entry, Index, LogPosition, Message } from "../../raft/index.ts";
-import type { IncarnationId, StoreId } from "../../storage/index.ts";
+import type { IncarnationId } from "../../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../../wire/index.ts";
 import {
   type NumberedBatch,
@@ -11,11 +11,10 @@ import {
   writeBatch,
   writeSupport,
 } from "../entries/index.ts";
-import { readOrigins, writeOrigins } from "../replica/index.ts";
 import { OPENINGS_TOLD_MAX, type Openings } from "./openings.ts";
 import { readEntries, readMessage, readPosition, writeEntries, writeMessage, writePosition } from "./raft-codec.ts";
 import { readSnapshotFrame, type SnapshotFrame, writeSnapshotFrame } from "./snapshot-frames.ts";
-import { LEFT_MAX, type MemberRole, type MemberStatus } from "./status.ts";
+import { type MemberStatus, readOptionalId, readStatus, writeOptionalId, writeStatus } from "./status.ts";
 
 /** Frames on a bond. Published numbers; `docs/design/groups.md` has the table. */
 export const FRAME = {
@@ -35,6 +34,7 @@ export const FRAME = {
   closeSession: 29,
   machine: 30,
   commandsUnsupported: 31,
+  fetchRefused: 32,
   logBegins: 40,
   snapshotAsk: 41,
   snapshotOffer: 42,
@@ -60,8 +60,6 @@ const HELLO_FORMAT = 2;
 const OPENING_ID_BYTES = 16;
 const PROOF_BYTES = 32;
 const BINDING_BYTES = 8;
-const ROLES: readonly MemberRole[] = ["free", "voter", "reader"];
-const FLAG = { open: 1, eligible: 2, serving: 4, leaving: 8, reluctant: 16 } as const;
 
 /** Opens a bond: which group, that the sender may be in it, and what it is. */
 export interface BondHello {
@@ -113,6 +111,8 @@ export type BondFrame =
       /** The sender's commit index; it may be beyond the entries. */
       readonly commit: Index;
     }
+  /** To a reader: too many pull from here already, so ask somebody else. */
+  | { readonly type: "fetch-refused"; readonly incarnation: IncarnationId }
   /** By the leader of a provisional incarnation that gives up. */
   | { readonly type: "dissolve"; readonly incarnation: IncarnationId }
   /** By the leader, to a member that asked to go: it is no voter any more, and that is committed. */
@@ -129,7 +129,7 @@ export function encodeHello(hello: BondHello): Uint8Array {
   const { count, ids } = hello.openings;
   writer.varint(count).varint(ids.length);
   for (const id of ids) writer.fixed(Buffer.from(id, "hex"));
-  writeStatus(hello.status);
+  writeStatus(writer, hello.status);
   return writer.finish();
 }
 
@@ -160,7 +160,7 @@ function readOpenings(reader: ByteReader): Openings {
 export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly payload: Uint8Array } {
   switch (frame.type) {
     case "status":
-      writeStatus(frame.status);
+      writeStatus(writer, frame.status);
       return finish(FRAME.status);
     case "genesis":
       writeEntries(writer, [frame.entry]);
@@ -210,6 +210,9 @@ export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly
       writer.varint(frame.commit);
       writeEntries(writer, frame.entries);
       return finish(FRAME.entries);
+    case "fetch-refused":
+      writer.id(frame.incarnation);
+      return finish(FRAME.fetchRefused);
     case "dissolve":
       writer.id(frame.incarnation);
       return finish(FRAME.dissolve);
@@ -217,7 +220,7 @@ export function encodeFrame(frame: BondFrame): { readonly kind: number; readonly
       writer.id(frame.incarnation);
       return finish(FRAME.released);
     case "transfer":
-      writeOptionalId(frame.to);
+      writeOptionalId(writer, frame.to);
       return finish(FRAME.transfer);
     default:
       writeSnapshotFrame(writer, frame);
@@ -262,6 +265,8 @@ function decodeBody(kind: number, reader: ByteReader): BondFrame | undefined {
       return readFetch(reader);
     case FRAME.entries:
       return readEntriesFrame(reader);
+    case FRAME.fetchRefused:
+      return { type: "fetch-refused", incarnation: reader.id() as IncarnationId };
     case FRAME.dissolve:
       return { type: "dissolve", incarnation: reader.id() as IncarnationId };
     case FRAME.released:
@@ -333,63 +338,4 @@ function readEntriesFrame(reader: ByteReader): BondFrame {
 
 function finish(kind: number): { readonly kind: number; readonly payload: Uint8Array } {
   return { kind, payload: writer.finish() };
-}
-
-function writeStatus(status: MemberStatus): void {
-  const flags =
-    (status.isOpen ? FLAG.open : 0) |
-    (status.isEligible ? FLAG.eligible : 0) |
-    (status.isServing ? FLAG.serving : 0) |
-    (status.isLeaving ? FLAG.leaving : 0) |
-    (status.isReluctant ? FLAG.reluctant : 0);
-  writer.id(status.storeId).u8(ROLES.indexOf(status.role)).u8(flags);
-  writer.varint(status.term).varint(status.position).varint(status.index);
-  writeOptionalId(status.incarnation);
-  writeOptionalId(status.leader);
-  writer.varint(status.left.length);
-  for (const incarnation of status.left) writer.id(incarnation);
-  writePosition(writer, status.last);
-  writeOrigins(writer, status.origins);
-}
-
-function readStatus(reader: ByteReader): MemberStatus {
-  const storeId = reader.id() as StoreId;
-  const role = ROLES[reader.u8()];
-  if (role === undefined) throw new DecodeError("a member of an unknown role");
-  const flags = reader.u8();
-  const has = (flag: number): boolean => (flags & flag) !== 0;
-  const term = reader.varint();
-  const position = reader.varint();
-  const index = reader.varint();
-  const incarnation = readOptionalId(reader) as IncarnationId | undefined;
-  const leader = readOptionalId(reader) as PeerId | undefined;
-  if ((role === "free") !== (incarnation === undefined)) throw new DecodeError("a member is free or bound, not both");
-  const left: IncarnationId[] = [];
-  for (let count = reader.count(LEFT_MAX, 32); count > 0; count--) left.push(reader.id() as IncarnationId);
-  return {
-    storeId,
-    incarnation,
-    role,
-    isOpen: has(FLAG.open),
-    isEligible: has(FLAG.eligible),
-    isServing: has(FLAG.serving),
-    isLeaving: has(FLAG.leaving),
-    isReluctant: has(FLAG.reluctant),
-    term,
-    leader,
-    position,
-    index,
-    left,
-    last: readPosition(reader),
-    origins: readOrigins(reader),
-  };
-}
-
-function writeOptionalId(id: UniqueId | undefined): void {
-  writer.bool(id !== undefined);
-  if (id !== undefined) writer.id(id);
-}
-
-function readOptionalId(reader: ByteReader): UniqueId | undefined {
-  return reader.bool() ? reader.id() : undefined;
 }

@@ -24,6 +24,8 @@ export interface LifeContext {
   readonly logger: Logger;
   readonly probe: GroupProbe | undefined;
   readonly bonds: Bonds;
+  /** Never votes, and is bonded with a few others only. */
+  readonly isObserver: boolean;
   /** This member is about to give up its membership. */
   isLeaving(): boolean;
   readonly replicaEvents: ReplicaEvents;

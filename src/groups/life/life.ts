@@ -1,6 +1,6 @@
 import { LIMITS } from "../../env/index.ts";
 import type { PeerId } from "../../identity/index.ts";
-import type { Envelope, HardState, Index, MemberId, SnapshotMark, Term } from "../../raft/index.ts";
+import type { HardState, Index, MemberId, SnapshotMark, Term } from "../../raft/index.ts";
 import type { IncarnationId, Storage } from "../../storage/index.ts";
 import { DecodeError } from "../../wire/index.ts";
 import type { Bond, BondFrame } from "../bonds/index.ts";
@@ -8,12 +8,15 @@ import { ENTRY_COMMANDS, ENTRY_OPEN, isSameSupport, memberId, type NumberedBatch
 import { Applier, Replica, type ReplicaState } from "../replica/index.ts";
 import type { StoredLog } from "../snapshots/index.ts";
 import { RaftDriver } from "./driver.ts";
-import { committedLogOf, FollowServer, Puller } from "./follow.ts";
+import { committedLogOf, FollowServer } from "./follow-server.ts";
 import { checkBatches } from "./leader.ts";
 import type { LifeContext } from "./life-context.ts";
 import { Office } from "./office.ts";
 import type { ProbeSource } from "./probe.ts";
+import { Puller } from "./puller.ts";
+import { sendRaft } from "./raft-sender.ts";
 import { Snapshots } from "./snapshots.ts";
+import { Surroundings } from "./surroundings.ts";
 
 /** Elections that a member may have missed. A term near the end of all numbers would leave none for the next one. */
 const TERM_STEP_MAX = 2 ** 20;
@@ -35,6 +38,7 @@ export class Life {
   readonly #puller: Puller;
   readonly #applier: Applier;
   readonly #followServer: FollowServer;
+  readonly #surroundings: Surroundings;
   readonly #source: ProbeSource;
   /** The bond and store that Raft was told of, for each peer. */
   readonly #linked = new Map<PeerId, { readonly bond: Bond; readonly member: MemberId }>();
@@ -60,7 +64,14 @@ export class Life {
     const start = stored.snapshot && { base: stored.base, snapshot: stored.snapshot.mark };
     context.probe?.onStart(this.#source, store.hardState, stored.entries, start);
     this.driver = this.#makeDriver(store.hardState, stored);
-    this.snapshots = this.#makeSnapshots();
+    this.snapshots = new Snapshots({
+      context,
+      storage: this.storage,
+      incarnation: this.incarnation,
+      replica: this.replica,
+      driver: this.driver,
+      leader: () => this.leader,
+    });
     this.#applier = new Applier({
       replica: this.replica,
       scope: context.scope,
@@ -78,7 +89,18 @@ export class Life {
         this.#onlineAt = { term, index };
       },
     });
-    this.#followServer = new FollowServer(this.incarnation, committedLogOf(this.driver.raft));
+    this.#surroundings = new Surroundings({
+      isObserver: context.isObserver,
+      incarnation: this.incarnation,
+      bonds: () => context.bonds.all,
+      distance: () => this.distance,
+    });
+    this.#followServer = new FollowServer({
+      incarnation: this.incarnation,
+      log: committedLogOf(this.driver.raft),
+      nowUs: () => context.env.clock.monotonicUs(),
+      pullersMax: () => (this.isLeader ? LIMITS.leaderPullersMax : LIMITS.pullersMax),
+    });
     this.#puller = this.#makePuller();
     if (!this.replica.isOpen) this.#findOpenEntry();
   }
@@ -118,13 +140,23 @@ export class Life {
 
   get term(): Term {
     const { term } = this.driver.raft;
-    return this.role === "voter" ? term : Math.max(term, this.#leaderBond()?.status.term ?? 0);
+    return this.role === "voter" ? term : Math.max(term, this.#surroundings.hearsay?.term ?? 0);
   }
 
   get leader(): PeerId | undefined {
     const { leader } = this.driver.raft;
     if (leader !== undefined) return peerOf(leader);
-    return this.role === "voter" ? undefined : this.#leaderBond()?.peer;
+    return this.role === "voter" ? undefined : this.#surroundings.hearsay?.leader;
+  }
+
+  /** From a voter, over those who pull from each other. */
+  get distance(): number {
+    return this.role === "voter" ? 0 : this.#puller.distance;
+  }
+
+  /** Whom it pulls from, and who pulls from it. For people. */
+  get following(): { readonly source: PeerId | undefined; readonly pullers: number; readonly counts: object } {
+    return { source: this.#puller.source, pullers: this.#followServer.pullers, counts: { ...this.#puller.counts } };
   }
 
   /** Caught up with a leader that serves. */
@@ -132,9 +164,7 @@ export class Life {
     if (this.replica.failure !== undefined) return false;
     if (this.isLeader) return this.leads && this.#isPast(this.term);
     if (!this.replica.isOpen) return false;
-    const leader = this.leader;
-    const bond = leader === undefined ? undefined : this.#c.bonds.get(leader);
-    if (bond?.status.isServing !== true || bond.status.incarnation !== this.incarnation) return false;
+    if (!this.#isServed) return false;
     if (this.role === "voter" && this.#isPast(this.term)) return true;
     return this.#puller.isCaughtUp && this.replica.index >= this.commit;
   }
@@ -173,6 +203,9 @@ export class Life {
       case "log-begins":
         this.#puller.onLogBegins(bond, frame);
         break;
+      case "fetch-refused":
+        this.#puller.onRefused(bond, frame);
+        break;
       case "snapshot-ask":
       case "snapshot-offer":
       case "snapshot-fetch":
@@ -198,6 +231,7 @@ export class Life {
 
   onBondDown(bond: Bond): void {
     this.#followServer.onBondDown(bond);
+    this.#puller.onBondDown(bond);
     this.snapshots.onBondDown(bond);
     const known = this.#linked.get(bond.peer);
     if (known?.bond === bond) {
@@ -225,17 +259,6 @@ export class Life {
     this.office.stop();
   }
 
-  #makeSnapshots(): Snapshots {
-    return new Snapshots({
-      context: this.#c,
-      storage: this.storage,
-      incarnation: this.incarnation,
-      replica: this.replica,
-      driver: this.driver,
-      leader: () => this.leader,
-    });
-  }
-
   #makeDriver(hardState: HardState, { base, entries, snapshot }: StoredLog): RaftDriver {
     const { env, timing, probe } = this.#c;
     const driver = new RaftDriver({
@@ -250,7 +273,7 @@ export class Life {
       probe,
       source: this.#source,
       events: {
-        send: (envelopes) => this.#send(envelopes),
+        send: (envelopes) => sendRaft(this.#c.bonds, this, envelopes),
         onCommitted: (committed) => this.#applier.push(committed),
         onRestored: (place, state) => this.#onRestored(place, state),
         onSnapshotWanted: ({ index }) => this.snapshots.want(index),
@@ -279,6 +302,7 @@ export class Life {
       leader: () => this.leader,
       last: () => raft.last,
       committed: () => ({ index: raft.commit, term: raft.termAt(raft.commit) ?? 0 }),
+      termAt: (index) => raft.termAt(index),
       onSnapshotNeeded: (index) => this.snapshots.want(index),
       onLearnt: (prev, entries, commit) => this.driver.enqueue({ type: "learn", prev, entries, commit }),
     });
@@ -287,7 +311,16 @@ export class Life {
   /** A voter that hears its leader is fed by it. */
   #updatePuller(): void {
     const isFed = this.role === "voter" && this.driver.raft.leader !== undefined;
-    this.#puller.update(!isFed && this.#leaderBond() !== undefined);
+    this.#puller.update(!isFed && this.#surroundings.mayPull);
+  }
+
+  /** There is a leader that serves. An observer mostly has no bond with it; in an incarnation that ever served, whoever leads does. */
+  get #isServed(): boolean {
+    const { leader } = this;
+    if (leader === undefined) return false;
+    const status = this.#c.bonds.get(leader)?.status;
+    if (status === undefined) return this.#c.isObserver && this.replica.establishedIndex !== undefined;
+    return status.isServing && status.incarnation === this.incarnation;
   }
 
   #onRaft(bond: Bond, frame: BondFrame & { type: "raft" }): void {
@@ -352,34 +385,6 @@ export class Life {
     const { raft } = this.driver;
     const entries = raft.entriesFrom(1, raft.last.index, Number.MAX_SAFE_INTEGER);
     this.#hasOpenEntry = entries.some(({ kind }) => kind === ENTRY_OPEN);
-  }
-
-  #send(envelopes: readonly Envelope[]): void {
-    const byPeer = new Map<MemberId, Envelope[]>();
-    for (const envelope of envelopes) {
-      const list = byPeer.get(envelope.to);
-      if (list === undefined) byPeer.set(envelope.to, [envelope]);
-      else list.push(envelope);
-    }
-    for (const [to, list] of byPeer) {
-      const bond = this.#c.bonds.get(peerOf(to));
-      // To another store, or before it is bound, nothing is meant: Raft sends again.
-      if (bond?.member !== to || bond.status.incarnation !== this.incarnation) continue;
-      for (let at = 0; at < list.length; at += LIMITS.raftMessagesMax) {
-        bond.sendRaft(this.self, this.incarnation, list.slice(at, at + LIMITS.raftMessagesMax));
-      }
-    }
-  }
-
-  /** Whoever says that it leads, in the highest term. */
-  #leaderBond(): Bond | undefined {
-    let best: Bond | undefined;
-    for (const bond of this.#c.bonds.all) {
-      const { status } = bond;
-      if (status.incarnation !== this.incarnation || status.leader !== bond.peer) continue;
-      if (best === undefined || status.term > best.status.term) best = bond;
-    }
-    return best;
   }
 
   #isPast(term: Term): boolean {

@@ -86,6 +86,10 @@ export class Proposer {
   get pending(): number {
     return this.#sent.size + this.#waiting.size;
   }
+  /** It needs a leader. */
+  get isBusy(): boolean {
+    return this.pending > 0 || this.#wantsSession;
+  }
   get session(): SessionIndex | undefined {
     return this.#session;
   }

@@ -50,6 +50,8 @@ class Source {
   readonly peer: PeerId;
   readonly served: number[] = [];
   isOpen = true;
+  /** Offers only what is late enough. */
+  isRealistic = false;
   offer: SnapshotOffer | undefined;
   answer: (chunk: number) => Uint8Array | undefined;
   readonly #bench: Bench;
@@ -72,7 +74,8 @@ class Source {
     this.#bench.scope.after(1, () => {
       if (!this.isOpen) return;
       const { fetcher } = this.#bench;
-      if (frame.type === "snapshot-ask" && this.offer !== undefined) {
+      const isLate = !this.isRealistic || (frame.type === "snapshot-ask" && frame.index <= (this.offer?.index ?? 0));
+      if (frame.type === "snapshot-ask" && this.offer !== undefined && isLate) {
         fetcher.onOffer(this.bond, { type: "snapshot-offer", incarnation: BOUND, snapshot: this.offer });
       }
       if (frame.type !== "snapshot-fetch") return;
@@ -176,6 +179,18 @@ describe("a snapshot on its way in", () => {
     bench.commit = 64;
     await bench.sleep(5_000);
     deepEqual([bench.fetcher.isBusy, bench.fetched.length], [false, 0]);
+  });
+
+  play("is another one than a liar spoke of, as soon as somebody else says what is needed", async (bench) => {
+    const bob = bench.add("bob", data);
+    // The real member does not offer what is not late enough.
+    bob.isRealistic = true;
+    bench.fetcher.want(Number.MAX_SAFE_INTEGER);
+    await bench.sleep(3_000);
+    equal(bench.fetched.length, 0);
+    bench.fetcher.want(60);
+    await bench.sleep(3_000);
+    equal(bench.fetched.length, 1);
   });
 
   play("goes on with others when a source falls silent, dies, or has it no more", async (bench) => {

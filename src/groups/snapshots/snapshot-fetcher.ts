@@ -66,9 +66,9 @@ export class SnapshotFetcher {
     return this.#timer !== undefined || this.#transfer !== undefined;
   }
 
-  /** A snapshot of this place or a later one is needed. Cheap: said again and again. */
+  /** A snapshot of this place or a later one is needed. Cheap: said again and again. The last word counts: an earlier one may have been a lie. */
   want(index: Index): void {
-    this.#wanted = Math.max(this.#wanted, index);
+    this.#wanted = index;
     if (!this.isBusy && this.#isNeeded) this.#ask();
   }
 

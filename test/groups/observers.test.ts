@@ -1,0 +1,161 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { test } from "node:test";
+import { LIMITS } from "../../src/env/index.ts";
+import { Crowd, type CrowdNode } from "./crowd.ts";
+import { Counter, type Counters } from "./nodes.ts";
+
+/** `MOSAIK_OBSERVERS=1000 node scripts/test.mjs test/groups/observers.test.ts` takes some minutes. */
+const MANY = Number(process.env["MOSAIK_OBSERVERS"] ?? 40);
+
+interface Inside {
+  readonly distance: number;
+  readonly following: { readonly pullers: number };
+  readonly bonds: readonly object[];
+}
+
+const inside = (node: CrowdNode): Inside => node.groups.inspect()[0] as Inside;
+
+async function found(crowd: Crowd, count: number): Promise<Counters[]> {
+  const voters: Counters[] = [];
+  for (let i = 0; i < count; i++) voters.push(await crowd.join(`voter ${i}`, { expect: count, machine: Counter }));
+  await Promise.all(voters.map((group) => group.when.online()));
+  return voters;
+}
+
+async function observe(crowd: Crowd, count: number, first = 0): Promise<Counters[]> {
+  const observers: Counters[] = [];
+  for (let i = first; i < first + count; i++) {
+    observers.push(await crowd.join(`observer ${i}`, { leadership: "observer", machine: Counter }));
+    if (i % 20 === 19) await crowd.sleep(100);
+  }
+  return observers;
+}
+
+const areOnline = (groups: readonly Counters[]): boolean => groups.every(({ state }) => state === "online");
+const areAt = (groups: readonly Counters[], position: number): boolean =>
+  groups.every((group) => group.position === position);
+
+function play(title: string, run: (crowd: Crowd) => Promise<void>): void {
+  test(title, async () => {
+    const crowd = new Crowd(1);
+    await crowd.run(async () => {
+      await run(crowd);
+      await Promise.all(crowd.nodes.map((node) => crowd.isUp(node) && node.groups.close()));
+    });
+    deepEqual(crowd.warnings, []);
+  });
+}
+
+/** What the leader sends while it replicates, to a group that has so many observers. */
+async function trafficOf(observerCount: number): Promise<{ frames: number; bytes: number }> {
+  const crowd = new Crowd(1);
+  const traffic = { frames: 0, bytes: 0 };
+  await crowd.run(async () => {
+    const voters = await found(crowd, 3);
+    const observers = await observe(crowd, observerCount);
+    await crowd.until(5_000, "all observers online", () => areOnline(observers));
+    // Whoever met the leader first lets it go.
+    await crowd.sleep(12_000);
+    const leads = voters.findIndex(({ isLeader }) => isLeader);
+    const { sent } = crowd.nodes[leads] as CrowdNode;
+    const before = { ...sent };
+    for (let i = 0; i < 30; i++) await voters[leads]?.execute({ add: 1 });
+    await crowd.until(2_000, "all observers at the end", () => areAt(observers, 30));
+    await crowd.sleep(2_000);
+    traffic.frames = sent.frames - before.frames;
+    traffic.bytes = sent.bytes - before.bytes;
+
+    const all = crowd.nodes.map(inside);
+    const observed = all.slice(3);
+    ok(Math.max(...all.map(({ following }) => following.pullers)) <= LIMITS.pullersMax);
+    ok(Math.max(...observed.map(({ bonds }) => bonds.length)) <= LIMITS.observersMax + 8);
+    ok(Math.max(...observed.map(({ distance }) => distance)) <= 6);
+    equal(all[leads]?.bonds.length, 2, "the other voters");
+    deepEqual(crowd.warnings, []);
+    await Promise.all(crowd.nodes.map((node) => node.groups.close()));
+  });
+  return traffic;
+}
+
+test(`${MANY} observers cost a leader no more than five do`, async () => {
+  const few = await trafficOf(5);
+  const many = await trafficOf(MANY);
+  const told = JSON.stringify({ few, many });
+  ok(many.frames <= few.frames * 1.1, told);
+  ok(many.bytes <= few.bytes * 1.1, told);
+});
+
+play(
+  "observers write and read strongly over a bond with the leader that they make when they need it",
+  async (crowd) => {
+    const voters = await found(crowd, 3);
+    const observers = await observe(crowd, 12);
+    await crowd.until(5_000, "online", () => areOnline(observers));
+    await crowd.sleep(12_000);
+    const leads = crowd.nodes[voters.findIndex(({ isLeader }) => isLeader)] as CrowdNode;
+    equal(inside(leads).bonds.length, 2);
+    const results = await Promise.all(observers.map((group) => group.execute({ add: 1 })));
+    deepEqual(
+      results.map(({ position }) => position).sort((a, b) => a - b),
+      observers.map((_, i) => i + 1),
+    );
+    // Each read sees all that was acknowledged before it began.
+    for (const group of observers) {
+      const { position } = await (voters[0] as Counters).execute({ add: 1 });
+      equal((await group.query("value")).result, position);
+    }
+    equal(inside(leads).bonds.length, 2 + observers.length);
+    await crowd.sleep(12_000);
+    equal(inside(leads).bonds.length, 2);
+    equal((await observers[0]?.query("value"))?.result, 24);
+  },
+);
+
+play("a lone leader has room for some observers; the others follow those", async (crowd) => {
+  const [leader] = (await found(crowd, 1)) as [Counters];
+  await leader.execute({ add: 1 });
+  const observers = await observe(crowd, 30);
+  await crowd.until(5_000, "online", () => areOnline(observers));
+  await crowd.sleep(12_000);
+  for (let i = 0; i < 20; i++) await leader.execute({ add: 1 });
+  await crowd.until(3_000, "at the end", () => areAt(observers, 21));
+  const { bonds, following } = inside(crowd.nodes[0] as CrowdNode);
+  ok(bonds.length <= LIMITS.leaderObserversMax, `${bonds.length} bonds`);
+  ok(following.pullers <= LIMITS.leaderPullersMax);
+});
+
+play("observers find others when those that they follow die", async (crowd) => {
+  const voters = await found(crowd, 3);
+  const observers = await observe(crowd, 40);
+  await crowd.until(5_000, "online", () => areOnline(observers));
+  await voters[0]?.execute({ add: 1 });
+  // A voter that is followed, and the observers that feed most others.
+  const follower = voters.findIndex(({ isLeader }) => !isLeader);
+  const fed = crowd.nodes.slice(3).sort((a, b) => inside(b).following.pullers - inside(a).following.pullers);
+  const gone = [crowd.nodes[follower] as CrowdNode, ...fed.slice(0, 5)];
+  for (const node of gone) crowd.kill(node);
+  const left = observers.filter((_, i) => !gone.includes(crowd.nodes[3 + i] as CrowdNode));
+  const leader = voters.find(({ isLeader }) => isLeader) as Counters;
+  for (let i = 0; i < 20; i++) await leader.execute({ add: 1 });
+  await crowd.until(5_000, "at the end", () => areAt(left, 21));
+  await crowd.until(5_000, "online", () => areOnline(left));
+});
+
+play("observers hear of a new leader from those that they follow, and say when there is none", async (crowd) => {
+  const voters = await found(crowd, 3);
+  const observers = await observe(crowd, 30);
+  await crowd.until(5_000, "online", () => areOnline(observers));
+  await crowd.sleep(12_000);
+  const first = voters.findIndex(({ isLeader }) => isLeader);
+  crowd.kill(crowd.nodes[first] as CrowdNode);
+  const rest = voters.filter((_, i) => i !== first);
+  await crowd.until(5_000, "a new leader", () => rest.some(({ isLeader }) => isLeader));
+  const second = rest.find(({ isLeader }) => isLeader) as Counters;
+  await crowd.until(1_000, "told to all", () => observers.every((group) => group.leader === second.leader));
+  await crowd.until(1_000, "online", () => areOnline(observers));
+  equal((await observers[7]?.execute({ add: 1 }))?.position, 1);
+  // Of two voters one is left: nobody leads, and nobody goes on telling another that somebody does.
+  crowd.kill(crowd.nodes[voters.indexOf(second)] as CrowdNode);
+  await crowd.until(5_000, "no leader", () => observers.every((group) => group.leader === undefined));
+  ok(observers.every(({ state }) => state === "no-quorum"));
+});
