@@ -170,6 +170,7 @@ export class GroupRegistry implements Groups {
       secrets: secretsOf(options.secret),
       timing: timingOf(options),
       snapshotEveryEntries: snapshotEveryOf(options),
+      isObserver,
       expect: isObserver ? undefined : expectOf(options),
       maxVoters: maxVotersOf(options.maxVoters),
       storage: this.#storageOf(options.storage),

@@ -45,7 +45,6 @@ export class Member {
   readonly compatibility: Compatibility;
   readonly founder: Founder;
   readonly #o: MemberOptions;
-  readonly #isObserver: boolean;
   /** Under which it is found by those who want to be bonded with it. */
   readonly #advertisedId: UniqueId;
   readonly #scope: Scope;
@@ -66,8 +65,7 @@ export class Member {
   constructor(options: MemberOptions) {
     this.#o = options;
     const { env, selfId, groupId, directory, logger } = options;
-    this.#isObserver = options.expect === undefined;
-    this.#advertisedId = this.#isObserver ? observersOf(groupId) : groupId;
+    this.#advertisedId = options.isObserver ? observersOf(groupId) : groupId;
     this.observations = new Observations(logger, options.name, () => ({
       life: this.#life,
       bonds: this.bonds.all,
@@ -89,7 +87,7 @@ export class Member {
       bonds: this.bonds,
       conditions: this.conditions,
       selfId,
-      isEligible: !this.#isObserver,
+      isEligible: !options.isObserver,
       life: () => this.#life,
       state: () => this.state,
       onChange: () => this.#onChange(),
@@ -99,7 +97,6 @@ export class Member {
       scope: this.#scope,
       bonds: this.bonds,
       compatibility: this.compatibility,
-      isObserver: this.#isObserver,
       replicaEvents: {
         onBatch: (batch) => this.proposer.onBatch(batch),
         onSession: (key, session) => this.proposer.onSession(key, session),
@@ -170,7 +167,7 @@ export class Member {
   status(): MemberStatus {
     return {
       storeId: this.#storage?.storeId ?? NO_STORE,
-      isEligible: !this.#isObserver,
+      isEligible: !this.#o.isObserver,
       isLeaving: this.departure.isLeaving,
       isReluctant: this.#o.timing.electionFactor > 1 || this.#machineFailure !== undefined,
       left: this.founder.left,
@@ -215,7 +212,6 @@ export class Member {
       ...options,
       scope: this.#scope,
       group: options.groupId,
-      isObserver: this.#isObserver,
       machine: { name: runtime.name, version: runtime.version, codec: runtime.codecName },
       status: () => this.status(),
       openings: () => (this.#storage === undefined ? NO_OPENINGS : openingsOf(this.#storage)),

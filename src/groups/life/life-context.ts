@@ -51,6 +51,7 @@ export type MemberOptions = Pick<
   | "timing"
   | "maxVoters"
   | "snapshotEveryEntries"
+  | "isObserver"
   | "logger"
   | "probe"
 > &
