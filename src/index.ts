@@ -14,6 +14,7 @@ export {
   type Outcome,
   type Receipt,
   type RecoverRefusal,
+  type SnapshotRefusal,
   type Subscription,
 } from "./env/index.ts";
 export {

@@ -24,6 +24,19 @@ export type RecoverRefusal =
   | "under-way"
   | "changed";
 
+/**
+ * Why a state is not exported: there is none yet (`no-state`), or the machine gives none (`no-snapshot`). Why it is not imported: the
+ * `group-exists`; the source threw (`source-failed`); the bytes are `damaged` or not all there; they are of an `other-machine`, or of a `newer-version` of it or of this library.
+ */
+export type SnapshotRefusal =
+  | "no-state"
+  | "no-snapshot"
+  | "group-exists"
+  | "source-failed"
+  | "damaged"
+  | "other-machine"
+  | "newer-version";
+
 /** Every code that a caller may meet, with its details. The registry: `docs/design/errors.md` lists the same codes, and a test compares. */
 export interface ErrorDetails {
   closed: object;
@@ -49,6 +62,8 @@ export interface ErrorDetails {
   "last-voter": object;
   /** The group cannot be begun anew from this member's log, or not now. */
   "recover-refused": { readonly reason: RecoverRefusal; readonly peers: readonly string[] };
+  /** A state cannot be exported, or not be imported. */
+  "snapshot-refused": { readonly reason: SnapshotRefusal };
   "dial-failed": { readonly address: string };
 }
 

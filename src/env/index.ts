@@ -21,6 +21,7 @@ export {
   type Receipt,
   type RecoverRefusal,
   type Rejected,
+  type SnapshotRefusal,
 } from "./errors.ts";
 export { LIMITS } from "./limits.ts";
 export { type Logger, silentLogger } from "./logger.ts";

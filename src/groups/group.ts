@@ -158,7 +158,13 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     if (acceptDataLoss !== true)
       throw badOption("acceptDataLoss", "must be true: what lost members alone held is gone");
     signal?.throwIfAborted();
-    await this.#driver.founder.recover(force === true, this.#whileOpen(signal));
+    await this.#driver.founder.recovery.run(force === true, this.#whileOpen(signal));
+  }
+
+  async *export({ signal }: Wait = {}): AsyncGenerator<Uint8Array, void, void> {
+    this.#assertOpen();
+    signal?.throwIfAborted();
+    yield* this.#driver.export(this.#whileOpen(signal));
   }
 
   async whileLeader(

@@ -32,6 +32,7 @@ const JOIN_OPTIONS = [
   "maxVoters",
   "storage",
   "discard",
+  "from",
   "tuning",
 ];
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -85,6 +86,7 @@ export class GroupRegistry implements Groups {
     const timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     const known = this.#joined.get(memberOptions.groupId);
     if (known !== undefined && known.closing === undefined) {
+      if (options.from !== undefined) throw conflict(name, "its own state: an import makes a new group");
       assertSame(name, known.options, memberOptions);
       return this.#handle<M>(known, timeoutMs);
     }
@@ -175,6 +177,7 @@ export class GroupRegistry implements Groups {
       maxVoters: maxVotersOf(options.maxVoters),
       storage: this.#storageOf(options.storage),
       discard: discardOf(options.discard),
+      from: sourceOf(options),
     };
   }
 
@@ -206,14 +209,27 @@ export class GroupRegistry implements Groups {
 }
 
 function assertSame(name: string, known: MemberOptions, other: MemberOptions): void {
-  const conflict = (open: string): MosaikError =>
-    mosaikError("definition-conflict", `group \`${name}\` is open here with ${open}`, { details: { name } });
   const [a, b] = [known.runtime, other.runtime];
   const isSame = a.name === b.name && a.version === b.version && a.codecName === b.codecName;
   if (!isSame || !isDeepStrictEqual(a.commandNames, b.commandNames))
-    throw conflict(`machine \`${a.name}\` version ${a.version}`);
+    throw conflict(name, `machine \`${a.name}\` version ${a.version}`);
   if (known.storage.isDurable !== other.storage.isDurable)
-    throw conflict(`storage \`${known.storage.isDurable ? "file" : "memory"}\``);
+    throw conflict(name, `storage \`${known.storage.isDurable ? "file" : "memory"}\``);
+}
+
+function conflict(name: string, open: string): MosaikError {
+  return mosaikError("definition-conflict", `group \`${name}\` is open here with ${open}`, { details: { name } });
+}
+
+/** Only a lone founder knows that nobody founds with another state. */
+function sourceOf(options: RoleOptions & OpenOptions): OpenOptions["from"] {
+  const { from } = options;
+  if (from === undefined) return undefined;
+  const isIterable =
+    typeof from === "object" && from !== null && (Symbol.asyncIterator in from || Symbol.iterator in from);
+  if (!isIterable) throw badOption("from", "must be an iterable of the bytes of an export");
+  if ("expect" in options && options.expect === 1) return from;
+  throw badOption("from", "needs `expect: 1`: others join what this member makes of it");
 }
 
 function expectOf(options: RoleOptions): number {

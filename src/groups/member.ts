@@ -14,7 +14,7 @@ import {
 } from "./bonds/index.ts";
 import { Conditions } from "./conditions.ts";
 import { Departure } from "./departure.ts";
-import { Founder } from "./founding/index.ts";
+import { exportState, Founder } from "./founding/index.ts";
 import { Compatibility, type Life, type LifeContext, type MemberOptions, TICK_MS } from "./life/index.ts";
 import { stopCause, storageFailed } from "./member-errors.ts";
 import { statusOfLife } from "./member-status.ts";
@@ -64,7 +64,7 @@ export class Member {
 
   constructor(options: MemberOptions) {
     this.#o = options;
-    const { env, selfId, groupId, directory, logger } = options;
+    const { env, selfId, groupId, directory, logger, support } = options;
     this.#advertisedId = options.isObserver ? observersOf(groupId) : groupId;
     this.observations = new Observations(logger, options.name, () => ({
       life: this.#life,
@@ -79,7 +79,6 @@ export class Member {
     this.proposer = new Proposer(() => Buffer.from(env.random.bytes(16)).toString("hex"), nowUs);
     this.reads = new Reads(nowUs, () => this.#life?.replica.index ?? 0);
     this.#router = new Router(selfId, this.proposer, this.reads);
-    const { support } = options;
     this.compatibility = new Compatibility({ own: support, selfId, bonds: () => this.bonds, life: () => this.#life });
     this.bonds = this.#makeBonds(options);
     this.departure = new Departure({
@@ -113,13 +112,14 @@ export class Member {
       onApplied: () => this.#onApplied(),
       onRestored: () => this.#onRestored(),
       onStorageFailure: (cause) => this.#onStorageFailure(cause),
-      onBug: (cause) => this.#stop(cause),
+      onStop: (cause) => this.#stop(cause),
       isLeaving: () => this.departure.isLeaving,
     };
     this.founder = new Founder({
       context: this.#context,
       directory,
       expect: options.expect,
+      source: options.from,
       status: () => this.status(),
       openStorage: () => options.storage.open(groupId),
       begin: (life) => this.#begin(life),
@@ -185,6 +185,10 @@ export class Member {
       this.bonds.visit(this.leader);
       this.proposer.pump();
     });
+  }
+
+  export(signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+    return exportState(this.#context, this.#life, signal);
   }
 
   /** Hands leadership over. Resolves when we no longer lead, at the latest after a second. */

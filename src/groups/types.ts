@@ -62,6 +62,12 @@ export type OpenOptions = Options<{
   discard: UniqueId;
   /** Voters at most: the leader makes the largest odd number of the members in sight. 1 to 5, default 5. */
   maxVoters: number;
+  /**
+   * Makes the group from an `export`, here, with `expect: 1`; others join it without. State and position are carried over, and the group's clock;
+   * sessions and receipts are not. If it cannot be the member closes, nothing is stored, and each wait tells (`closed`, `when.online`): with
+   * `snapshot-refused` or `machine-failed`. Leave it out once the group exists.
+   */
+  from: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** Default `file` with a `dataDir`, else `memory`. */ storage: "file" | "memory";
   tuning: GroupTuning;
 }>;
@@ -161,6 +167,15 @@ export interface Group<M extends AnyMachine = NoMachine> extends Handle, GroupSt
    * @throws `group-offline` no leader let it go within the handle's deadline; the member stays
    */
   leave(options?: Wait): Promise<void>;
+  /**
+   * A backup: the state that this member has applied when it begins, at its `position`, as bytes; without a quorum, too. Give them to `join` as
+   * `from`. In pieces of some 256 KiB, with a hash at the end. It takes a second copy of the state in memory meanwhile; the group goes on, however
+   * slowly it is read. Who stops reading ends it.
+   *
+   * @throws `snapshot-refused` nothing to export (`no-state`), or a machine without `snapshot` (`no-snapshot`)
+   * @throws `machine-failed`, `storage-failed`; the reason of the signal
+   */
+  export(options?: Wait): AsyncIterable<Uint8Array>;
   /**
    * For a majority that is lost for ever: begins the group anew from this member's copy. Another incarnation, with this member as its only
    * voter, goes on with the state, position and sessions that its *whole* log leads to; others join it as they find it. Resolves once that is

@@ -5,11 +5,21 @@ import type { Entry, MemberId } from "../../raft/index.ts";
 import type { IncarnationId, Storage, StorageWrite } from "../../storage/index.ts";
 import { DecodeError } from "../../wire/index.ts";
 import { type Bond, LEFT_MAX, type MemberStatus } from "../bonds/index.ts";
-import { decodeGenesis, ENTRY_GENESIS, encodeGenesis, memberId, peerOf } from "../entries/index.ts";
+import { decodeGenesis, ENTRY_GENESIS, encodeGenesis, memberId } from "../entries/index.ts";
 import { Life, type LifeContext } from "../life/index.ts";
+import type { Replica } from "../replica/index.ts";
 import { loadStore, type StoredLog } from "../snapshots/index.ts";
-import { decideFounding, type FoundingStep, isSucceeded, type Seen, shouldSetAside } from "./founding.ts";
-import { assertRecoverable, type Beginning, prepareRecovery, refused } from "./recovery.ts";
+import { readImport, snapshotRefused, writeImport } from "./export.ts";
+import {
+  decideFounding,
+  type FoundingStep,
+  haveOthersLeft,
+  isSucceeded,
+  type Seen,
+  seesCompany,
+  shouldSetAside,
+} from "./founding.ts";
+import { type Beginning, drawIncarnation, logRecovered, Recovery } from "./recovery.ts";
 
 /** A founder waits this long for each lower id that it sees; a lone one, once. */
 const BOOTSTRAP_DELAY_MS = 1_000;
@@ -24,6 +34,8 @@ export interface FounderOptions {
   readonly context: LifeContext;
   readonly directory: PeerDirectory;
   readonly expect: number | undefined;
+  /** An export, from which the group is to be made. */
+  readonly source: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | undefined;
   readonly status: () => MemberStatus;
   readonly openStorage: () => Promise<Storage>;
   readonly begin: (life: Life) => void;
@@ -39,12 +51,14 @@ export interface FounderOptions {
  * Invariant: a store is bound durably before anything is answered in its incarnation's name, and never bound twice.
  */
 export class Founder {
+  readonly recovery: Recovery;
   readonly #o: FounderOptions;
   #storage: Storage | undefined;
   #life: Life | undefined;
   /** A write that binds or sets aside is under way. */
   #isBusy = false;
-  #isRecovering = false;
+  /** The state that the group is to begin with. */
+  #imported: Replica | undefined;
   #foundedHere = false;
   #hasCampaigned = false;
   #foundingSinceUs: number | undefined;
@@ -58,6 +72,13 @@ export class Founder {
 
   constructor(options: FounderOptions) {
     this.#o = options;
+    this.recovery = new Recovery({
+      context: options.context,
+      isEligible: options.expect !== undefined,
+      life: () => (this.#isBusy ? undefined : this.#life),
+      others: () => this.#others(),
+      begin: (life, beginning) => this.#begin(life, beginning),
+    });
   }
 
   /** Incarnations whose stores were set aside here, the latest last. */
@@ -67,6 +88,8 @@ export class Founder {
 
   /** Takes up the life that the store holds, or begins to look for one. */
   async start(storage: Storage): Promise<void> {
+    const { source, context } = this.#o;
+    if (source !== undefined) this.#imported = await readImport(context, storage, source);
     if (storage.incarnation === undefined) {
       this.#storage = storage;
       return this.evaluate();
@@ -109,6 +132,7 @@ export class Founder {
     const { incarnation, voters } = decodeGenesis(entry.data);
     const storage = this.#storage;
     if (storage === undefined || this.#life !== undefined || this.#isBusy || this.#o.expect === undefined) return;
+    if (this.#imported !== undefined) return;
     if (!voters.includes(memberId(this.#o.context.selfId, storage.storeId))) return;
     this.#foundedHere = false;
     this.#bind(storage, incarnation, [entry]);
@@ -138,38 +162,7 @@ export class Founder {
     this.#replace(storage, `peer ${peer} saw a later state of this store: it was rolled back, or copied`);
   }
 
-  /**
-   * Begins the group anew from our log: in another store, as another incarnation, of which we are the only voter.
-   *
-   * Nothing changes before the new store is whole. Then one step puts it in the place of the old one, and in the same turn the life of that
-   * one ends, so that nothing that it promises is left out.
-   */
-  async recover(isForced: boolean, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#isRecovering) throw refused("under-way");
-    this.#isRecovering = true;
-    try {
-      const life = this.#recoverable(isForced);
-      const beginning = await prepareRecovery(this.#o.context, life, signal);
-      try {
-        if (this.#recoverable(isForced) !== life || this.#isBusy) throw refused("changed");
-        if (beginning.origin.last.index !== life.driver.raft.last.index) throw refused("changed");
-        signal?.throwIfAborted();
-      } catch (cause) {
-        await beginning.successor.discard();
-        throw cause;
-      }
-      await this.#begin(life, beginning);
-    } finally {
-      this.#isRecovering = false;
-    }
-  }
-
-  /** @throws `recover-refused` */
-  #recoverable(isForced: boolean): Life {
-    const life = this.#o.context.scope.isClosed ? undefined : this.#life;
-    return assertRecoverable({ life, others: this.#others(), isEligible: this.#o.expect !== undefined, isForced });
-  }
-
+  /** In the turn in which nothing speaks against it: the old life ends, so that nothing that it promises is left out. */
   #begin(life: Life, beginning: Beginning): Promise<void> {
     this.#endLife(life);
     return new Promise((resolve, reject) => {
@@ -182,20 +175,16 @@ export class Founder {
     });
   }
 
-  async #succeed({ commit }: Life, { successor, incarnation, origin }: Beginning): Promise<void> {
-    const { logger, groupId } = this.#o.context;
-    const { incarnation: succeeds, last, position } = origin;
+  async #succeed({ commit }: Life, beginning: Beginning): Promise<void> {
+    const { successor, incarnation, origin } = beginning;
     await successor.replace(`the group was begun anew from it, as ${incarnation}`);
-    this.#left = [...this.#left, succeeds].slice(-LEFT_MAX);
+    this.#left = [...this.#left, origin.incarnation].slice(-LEFT_MAX);
     const storage = await this.#o.openStorage();
     const stored = await loadStore(storage);
     this.#storage = storage;
     this.#foundedHere = true;
     this.#o.end(storage, true);
-    logger.warn(
-      { group: groupId, incarnation, succeeds, position, index: last.index, commit },
-      "recovered: the group was begun anew from this member's log; what lost members alone had acknowledged is gone",
-    );
+    logRecovered(this.#o.context, beginning, commit);
     this.#beginLife(incarnation, stored);
     if (this.#life !== undefined) this.#o.context.onRestored();
   }
@@ -215,6 +204,8 @@ export class Founder {
     this.#timer?.cancel();
     if (step.type !== "found") this.#foundingSinceUs = undefined;
     if (step.type === "wait" || this.#storage === undefined) return;
+    if (step.type === "follow" && this.#imported !== undefined)
+      return this.#o.context.onStop(snapshotRefused("group-exists"));
     if (step.type === "follow") return this.#follow(this.#storage, step.incarnation);
     this.#foundingSinceUs ??= this.#nowUs();
     const leftMs = step.afterDelays * BOOTSTRAP_DELAY_MS - (this.#nowUs() - this.#foundingSinceUs) / 1_000;
@@ -231,10 +222,20 @@ export class Founder {
 
   #found(storage: Storage, voters: readonly MemberId[]): void {
     const { env } = this.#o.context;
-    const incarnation = UniqueId.fromBytes(env.random.bytes(32)) as IncarnationId;
+    const incarnation = drawIncarnation(this.#o.context);
+    if (this.#imported !== undefined) return this.#foundFrom(this.#imported, storage, incarnation);
     const data = encodeGenesis({ incarnation, timeMs: env.clock.wallMs(), voters });
     this.#foundedHere = true;
     this.#bind(storage, incarnation, [{ index: 1, term: GENESIS_TERM, kind: ENTRY_GENESIS, data }]);
+  }
+
+  #foundFrom(replica: Replica, storage: Storage, incarnation: IncarnationId): void {
+    this.#foundedHere = true;
+    this.#imported = undefined;
+    this.#busy(async () => {
+      await writeImport(this.#o.context, storage, incarnation, replica);
+      this.#beginLife(incarnation, await loadStore(storage));
+    });
   }
 
   /** Durable first, then alive. */
@@ -277,13 +278,7 @@ export class Founder {
   /** An open store goes only if nothing was ever asked of it, and all its fellow voters gave it up. */
   #reviewOpen(life: Life): void {
     if (life.role !== "voter" || life.voters.length === 1 || life.hasCommands) return;
-    const others = this.#others();
-    const haveLeft = life.voters
-      .filter((voter) => voter !== life.self)
-      .every((voter) =>
-        others.some(({ peer, status }) => peer === peerOf(voter) && status.left.includes(life.incarnation)),
-      );
-    if (haveLeft) this.#setAside(life, "its other voters left before it held a command");
+    if (haveOthersLeft(life, this.#others())) this.#setAside(life, "its other voters left before it held a command");
   }
 
   #review(life: Life): void {
@@ -370,12 +365,7 @@ export class Founder {
 
   /** Free members wait for a lone leader to open. It waits a delay itself: if there is another like it, one of them shall give way first. */
   #openForCompany(life: Life): void {
-    const others = this.#others();
-    const hasRival = others.some(
-      ({ status }) => status.incarnation !== undefined && status.incarnation !== life.incarnation,
-    );
-    const hasCompany = others.some(({ status }) => status.role === "free");
-    if (hasRival || !hasCompany) this.#companySinceUs = undefined;
+    if (!seesCompany(life.incarnation, this.#others())) this.#companySinceUs = undefined;
     else this.#companySinceUs ??= this.#nowUs();
     if (this.#companySinceUs === undefined) return;
     if (this.#nowUs() - this.#companySinceUs >= BOOTSTRAP_DELAY_MS * 1_000) life.office.wantOpen();

@@ -110,6 +110,23 @@ export function shouldSetAside(view: ProvisionalView): boolean {
   return eligible.length + 1 >= view.expect && !holdAll(view);
 }
 
+/** Does somebody wait for us to open, and nobody else lead or found? */
+export function seesCompany(incarnation: IncarnationId, others: readonly Seen[]): boolean {
+  const isElsewhere = ({ status }: Seen): boolean =>
+    status.incarnation !== undefined && status.incarnation !== incarnation;
+  return !others.some(isElsewhere) && others.some(({ status }) => status.role === "free");
+}
+
+/** Do all fellow voters say that they gave this incarnation up? */
+export function haveOthersLeft(
+  { self, voters, incarnation }: { self: MemberId; voters: readonly MemberId[]; incarnation: IncarnationId },
+  others: readonly Seen[],
+): boolean {
+  const hasLeft = (voter: MemberId): boolean =>
+    others.some(({ peer, status }) => peer === peerOf(voter) && status.left.includes(incarnation));
+  return voters.every((voter) => voter === self || hasLeft(voter));
+}
+
 /** A store never leaves one incarnation for another, and a peer never gets its store back. */
 function isLost({ incarnation, voters, others, isLeader }: ProvisionalView): boolean {
   const gone = others.filter(({ peer, status }) => {

@@ -1,6 +1,6 @@
 import { LIMITS, type MosaikError, mosaikError, type RecoverRefusal } from "../../env/index.ts";
 import { type PeerId, UniqueId } from "../../identity/index.ts";
-import type { LogPosition, Term } from "../../raft/index.ts";
+import type { Index, LogPosition, Term } from "../../raft/index.ts";
 import type { IncarnationId, Owner, Storage, Successor } from "../../storage/index.ts";
 import { encodeConfiguration, memberId } from "../entries/index.ts";
 import type { Life, LifeContext } from "../life/index.ts";
@@ -8,13 +8,13 @@ import { machineFailed, type Origin, Replica } from "../replica/index.ts";
 import { loadStore, type StoredLog } from "../snapshots/index.ts";
 import { isNewer, type Seen } from "./founding.ts";
 
-/** Terms that the lost members may have come to without us. Leaders of the new incarnation come after them, since a term fences. */
+/** Terms that lost members may have come to without us. Leaders of the new incarnation come after them, since a term fences. */
 const TERMS_LEFT_OUT = 1_000;
 /** Work between two turns of the rest of the program. */
 const SLICE_US = 3_000;
 const SLICE_ENTRIES = 64;
 
-export function refused(reason: RecoverRefusal, peers: readonly PeerId[] = []): MosaikError<"recover-refused"> {
+function refused(reason: RecoverRefusal, peers: readonly PeerId[] = []): MosaikError<"recover-refused"> {
   return mosaikError("recover-refused", REASONS[reason], { outcome: "not-applied", details: { reason, peers } });
 }
 
@@ -37,7 +37,7 @@ interface RecoverView {
 }
 
 /** @throws `recover-refused` */
-export function assertRecoverable({ life, others, isEligible, isForced }: RecoverView): Life {
+function assertRecoverable({ life, others, isEligible, isForced }: RecoverView): Life {
   if (!isEligible) throw refused("observer");
   if (life?.isOpen !== true) throw refused("no-log");
   if (isForced) return life;
@@ -49,6 +49,58 @@ export function assertRecoverable({ life, others, isEligible, isForced }: Recove
   const newer = fellows.filter(({ status }) => isNewer(status.last, last)).map(({ peer }) => peer);
   if (newer.length > 0) throw refused("newer-log", newer);
   return life;
+}
+
+/** What recovery needs of the founder. */
+interface RecoveryOptions {
+  readonly context: LifeContext;
+  readonly isEligible: boolean;
+  /** Undefined: there is none, or it is about to end. */
+  readonly life: () => Life | undefined;
+  readonly others: () => readonly Seen[];
+  /** Ends this life, at once, and goes on in that store. */
+  readonly begin: (life: Life, beginning: Beginning) => Promise<void>;
+}
+
+/**
+ * Begins the group anew from this member's log: in another store, as another incarnation, of which it is the only voter. Nothing changes before that
+ * store is whole.
+ */
+export class Recovery {
+  readonly #o: RecoveryOptions;
+  #isUnderWay = false;
+
+  constructor(options: RecoveryOptions) {
+    this.#o = options;
+  }
+
+  /** @throws `recover-refused`; what `prepareRecovery` throws: nothing changed */
+  async run(isForced: boolean, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#isUnderWay) throw refused("under-way");
+    this.#isUnderWay = true;
+    try {
+      const life = this.#recoverable(isForced);
+      const beginning = await prepareRecovery(this.#o.context, life, signal);
+      try {
+        signal?.throwIfAborted();
+        const { last } = life.driver.raft;
+        if (this.#recoverable(isForced) !== life || isNewer(last, beginning.origin.last)) throw refused("changed");
+      } catch (cause) {
+        await beginning.successor.discard();
+        throw cause;
+      }
+      await this.#o.begin(life, beginning);
+    } finally {
+      this.#isUnderWay = false;
+    }
+  }
+
+  /** @throws `recover-refused` */
+  #recoverable(isForced: boolean): Life {
+    const { context, life, others, isEligible } = this.#o;
+    const present = context.scope.isClosed ? undefined : life();
+    return assertRecoverable({ life: present, others: others(), isEligible, isForced });
+  }
 }
 
 /** A store in which the group begins anew, whole and durable, but not in its place yet. */
@@ -64,11 +116,7 @@ export interface Beginning {
  *
  * @throws `machine-failed`, `recover-refused`, `storage-full`, `storage-failed`; the reason of `signal`, or of the member's end
  */
-export async function prepareRecovery(
-  context: LifeContext,
-  life: Life,
-  signal: AbortSignal | undefined,
-): Promise<Beginning> {
+async function prepareRecovery(context: LifeContext, life: Life, signal: AbortSignal | undefined): Promise<Beginning> {
   const pause = new Pause(context, signal);
   await life.driver.written();
   const replica = await replay(context, await loadStore(life.storage), pause);
@@ -92,7 +140,7 @@ export function drawIncarnation({ env }: LifeContext): IncarnationId {
 }
 
 /** Lets the rest of the program have its turn, and ends the work when nobody wants it any more. */
-class Pause {
+export class Pause {
   readonly #context: LifeContext;
   readonly #signal: AbortSignal | undefined;
   #sinceUs: number;
@@ -114,14 +162,24 @@ class Pause {
   }
 }
 
-/** A replica of its own, so that the one in use knows nothing of it. */
-async function replay(context: LifeContext, { snapshot, entries }: StoredLog, pause: Pause): Promise<Replica> {
-  const { runtime, groupId, networkId, compatibility } = context;
+/** Of its own, so that the one in use knows nothing of it. */
+export function emptyReplica({ runtime, groupId, networkId, compatibility }: LifeContext): Replica {
   const ignore = (): void => {};
   const events = { onBatch: ignore, onSession: ignore, onSessionEnd: ignore, onFailure: ignore };
-  const replica = new Replica({ runtime, groupId, networkId, events, format: compatibility.own.format });
+  return new Replica({ runtime, groupId, networkId, events, format: compatibility.own.format });
+}
+
+/** A replica of what is stored. @param upTo - later entries are left out */
+export async function replay(
+  context: LifeContext,
+  { snapshot, entries }: StoredLog,
+  pause: Pause,
+  upTo = Number.POSITIVE_INFINITY,
+): Promise<Replica> {
+  const replica = emptyReplica(context);
   if (snapshot !== undefined) replica.restore(snapshot.mark, snapshot.state);
   for (const [at, entry] of entries.entries()) {
+    if (entry.index > upTo) break;
     if (entry.index > replica.index) replica.apply(entry);
     if (replica.failure !== undefined) throw machineFailed(replica.failure, "not-applied");
     if (at % SLICE_ENTRIES === 0 && pause.isDue) await pause.take();
@@ -130,7 +188,7 @@ async function replay(context: LifeContext, { snapshot, entries }: StoredLog, pa
 }
 
 /** Binds a free store to an incarnation that begins with this state, and has this member as its only voter. */
-async function writeBeginning(options: {
+export async function writeBeginning(options: {
   readonly context: LifeContext;
   readonly storage: Storage;
   readonly incarnation: IncarnationId;
@@ -159,4 +217,16 @@ async function writeBeginning(options: {
   await writer.write(Buffer.concat(gathered));
   const owner: Owner = { incarnation, hardState: { term: options.term + TERMS_LEFT_OUT, votedFor: undefined } };
   await writer.install(owner);
+}
+
+export function logRecovered(
+  { logger, groupId }: LifeContext,
+  { incarnation, origin }: Beginning,
+  commit: Index,
+): void {
+  const { incarnation: succeeds, last, position } = origin;
+  logger.warn(
+    { group: groupId, incarnation, succeeds, position, index: last.index, commit },
+    "recovered: the group was begun anew from this member's log; what lost members alone had acknowledged is gone",
+  );
 }

@@ -36,8 +36,8 @@ export interface LifeContext {
   /** The replica has another state, and nobody saw what led to it. */
   onRestored(): void;
   onStorageFailure(cause: unknown): void;
-  /** An invariant of ours does not hold: the member must not go on. */
-  onBug(cause: unknown): void;
+  /** The member must not go on: an invariant of ours does not hold, or its user asked for what cannot be. */
+  onStop(cause: unknown): void;
 }
 
 /** What a member is made with. */
@@ -64,4 +64,6 @@ export type MemberOptions = Pick<
     readonly expect: number | undefined;
     /** A store of this incarnation is set aside at the start. */
     readonly discard: IncarnationId | undefined;
+    /** An export, from which the group is to be made. */
+    readonly from: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | undefined;
   };

@@ -281,7 +281,7 @@ export class Life {
         onStep: () => this.#onStep(),
         takeDrafts: (firstIndex) => this.office.takeDrafts(firstIndex),
         onStorageFailure: (cause) => this.#c.onStorageFailure(cause),
-        onBug: (cause) => this.#c.onBug(cause),
+        onBug: (cause) => this.#c.onStop(cause),
       },
     });
     probe?.onVoter(this.#source, {

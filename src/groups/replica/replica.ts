@@ -220,13 +220,15 @@ export class Replica {
     }
   }
 
-  /** From here on the state is that of another incarnation, which is open from its start. @param origin - the log that led here; its commands stay known */
+  /** From here on the state is that of another incarnation, open from its start. @param origin - whose commands stay known; undefined: of another group */
   beginAnew(incarnation: IncarnationId, origin?: Origin): void {
     this.#incarnation = incarnation;
-    this.#openIndex ??= this.#index;
-    this.#establishedIndex ??= this.#index;
-    if (origin === undefined) this.#sessions = new SessionTable();
+    this.#openIndex = this.#index;
+    this.#establishedIndex = this.#index;
     this.#origins = origin === undefined ? [] : [...this.#origins, origin].slice(-ORIGINS_MAX);
+    if (origin !== undefined) return;
+    this.#sessions = new SessionTable();
+    this.#agreed = undefined;
   }
 
   /** Applies the next committed entry. */

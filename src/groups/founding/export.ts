@@ -1,0 +1,167 @@
+import { createHash } from "node:crypto";
+import { LIMITS, MosaikError, mosaikError, type SnapshotRefusal } from "../../env/index.ts";
+import type { IncarnationId, Storage } from "../../storage/index.ts";
+import { DecodeError } from "../../wire/index.ts";
+import { memberId } from "../entries/index.ts";
+import type { Life, LifeContext } from "../life/index.ts";
+import { machineFailed, type Replica, type ReplicaState, SnapshotDecoder } from "../replica/index.ts";
+import { loadStore } from "../snapshots/index.ts";
+import { emptyReplica, Pause, replay, writeBeginning } from "./recovery.ts";
+
+// An export: magic, version, then a snapshot's data as members give it to each other, then the SHA-256 of all that.
+const MAGIC = Buffer.from("mosaikex");
+const VERSION = 1;
+const HEAD_BYTES = MAGIC.length + 1;
+const HASH_BYTES = 32;
+/** Where the log of a group begins that was made from an export: as if a genesis had led to its state. */
+const BEGIN = { index: 1, term: 1 };
+/** Beyond these nothing could be counted any more. */
+const NUMBER_MAX = 2 ** 52;
+
+export function snapshotRefused(reason: SnapshotRefusal, cause?: unknown): MosaikError<"snapshot-refused"> {
+  return mosaikError("snapshot-refused", REASONS[reason], { outcome: "not-applied", details: { reason }, cause });
+}
+
+const REASONS: Readonly<Record<SnapshotRefusal, string>> = {
+  "no-state": "this member has no state yet",
+  "no-snapshot": "the machine gives no snapshot",
+  "group-exists": "the group exists, here or in sight; an import makes a new one",
+  damaged: "these are not the bytes of an export, or not all of them",
+  "source-failed": "the source threw; `cause` has it",
+  "other-machine": "the export is of another machine",
+  "newer-version": "the export is of newer code, or of a newer version of the machine",
+};
+
+/**
+ * The state that this member has applied, as bytes: a copy of its own, so that the group goes on meanwhile however slowly it is read.
+ *
+ * @throws `snapshot-refused`, `machine-failed`; the reason of `signal`, or of the member's end
+ */
+export async function* exportState(
+  context: LifeContext,
+  life: Life | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, void> {
+  if (life?.replica.isOpen !== true) throw snapshotRefused("no-state");
+  const upTo = life.replica.index;
+  const pause = new Pause(context, signal);
+  await life.driver.written();
+  const replica = await replay(context, await loadStore(life.storage), pause, upTo);
+  replica.beginAnew(life.incarnation);
+  const pieces = replica.encodeSnapshot();
+  if (pieces === undefined) throw snapshotRefused("no-snapshot");
+  const hash = createHash("sha256");
+  for (const chunk of chunksOf(pieces)) {
+    signal?.throwIfAborted();
+    hash.update(chunk);
+    yield chunk;
+    if (pause.isDue) await pause.take();
+  }
+  yield Uint8Array.from(hash.digest());
+}
+
+/** Head and pieces, in chunks of about one size. */
+function* chunksOf(pieces: Iterable<Uint8Array>): Generator<Uint8Array, void, void> {
+  let gathered: Uint8Array[] = [MAGIC, Uint8Array.of(VERSION)];
+  let bytes = 0;
+  for (const piece of pieces) {
+    gathered.push(piece);
+    bytes += piece.length;
+    if (bytes < LIMITS.snapshotChunkBytes) continue;
+    yield Uint8Array.from(Buffer.concat(gathered));
+    gathered = [];
+    bytes = 0;
+  }
+  yield Uint8Array.from(Buffer.concat(gathered));
+}
+
+/** Takes an export apart as it comes, however it is cut. @internal */
+export class ExportReader {
+  readonly #hash = createHash("sha256");
+  readonly #decoder = new SnapshotDecoder();
+  #head = 0;
+  /** The last bytes so far: perhaps the hash. */
+  #rest: Buffer = Buffer.alloc(0);
+
+  /** @throws DecodeError; `snapshot-refused` for a newer version */
+  push(bytes: Uint8Array): void {
+    const all = Buffer.concat([this.#rest, bytes]);
+    const end = Math.max(0, all.length - HASH_BYTES);
+    this.#rest = Buffer.from(all.subarray(end));
+    const content = all.subarray(0, end);
+    this.#hash.update(content);
+    const from = this.#takeHead(content);
+    if (from < content.length) this.#decoder.push(content.subarray(from));
+  }
+
+  /** @throws DecodeError */
+  end(): ReplicaState {
+    if (!this.#hash.digest().equals(this.#rest)) throw new DecodeError("the hash at the end is not that of the bytes");
+    return this.#decoder.end();
+  }
+
+  #takeHead(content: Buffer): number {
+    let at = 0;
+    for (; this.#head < HEAD_BYTES && at < content.length; at++, this.#head++) {
+      const byte = content[at] as number;
+      if (this.#head < MAGIC.length ? byte !== MAGIC[this.#head] : byte === 0) throw new DecodeError("not an export");
+      if (this.#head === MAGIC.length && byte > VERSION) throw snapshotRefused("newer-version");
+    }
+    return at;
+  }
+}
+
+/**
+ * Reads an export into a replica. Nothing is stored yet.
+ *
+ * @throws `snapshot-refused`, `machine-failed`
+ */
+export async function readImport(
+  context: LifeContext,
+  storage: Storage,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<Replica> {
+  if (storage.incarnation !== undefined) throw snapshotRefused("group-exists");
+  const state = await readState(context, source);
+  const { runtime, compatibility, selfId } = context;
+  const { machine, agreed } = state;
+  if (machine.name !== runtime.name) throw snapshotRefused("other-machine");
+  const isNewer = machine.version > runtime.version || (agreed?.version ?? 0) > runtime.version;
+  if (isNewer || (agreed?.format ?? 0) > compatibility.own.format) throw snapshotRefused("newer-version");
+  if (Math.max(state.position, state.timeMs) > NUMBER_MAX) throw snapshotRefused("damaged");
+  const replica = emptyReplica(context);
+  replica.restore({ ...BEGIN, voters: [memberId(selfId, storage.storeId)] }, state);
+  if (replica.failure !== undefined) throw machineFailed(replica.failure, "not-applied");
+  return replica;
+}
+
+async function readState(
+  { scope }: LifeContext,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<ReplicaState> {
+  const reader = new ExportReader();
+  try {
+    for await (const bytes of source) {
+      scope.signal.throwIfAborted();
+      if (!(bytes instanceof Uint8Array)) throw new DecodeError("not bytes");
+      reader.push(bytes);
+    }
+    return reader.end();
+  } catch (cause) {
+    if (cause instanceof DecodeError) throw snapshotRefused("damaged", cause);
+    if (MosaikError.is(cause) || scope.isClosed) throw cause;
+    throw snapshotRefused("source-failed", cause);
+  }
+}
+
+/** Founds a group of one with this state, in one step. */
+export function writeImport(
+  context: LifeContext,
+  storage: Storage,
+  incarnation: IncarnationId,
+  replica: Replica,
+): Promise<void> {
+  replica.beginAnew(incarnation);
+  const pause = new Pause(context, undefined);
+  return writeBeginning({ context, storage, incarnation, replica, last: BEGIN, term: BEGIN.term, pause });
+}
