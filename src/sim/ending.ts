@@ -48,6 +48,7 @@ export class Ending {
     const states = await Promise.all(groups.map((group) => group.query("all", { consistency: "weak" })));
     const texts = states.map(({ position: at, result }) => `${at} ${canonical(result)}`);
     if (texts.some((text) => text !== texts[0])) throw new RunViolation("equal-states", texts.join("\n"));
+    checkSessions(nodes);
     const counts = states.map(({ result }, i) => {
       return [nodes[i]?.name ?? "", new Map(Object.entries(result.counts))] as const;
     });
@@ -105,6 +106,19 @@ export class Ending {
         throw new SimulationError("stalled", `${what}: not within ${CATCH_UP_MS} ms; ${this.#cast.describe()}`);
       await this.#simulation.sleep(20);
     }
+  }
+}
+
+/** No user sees how many sessions are open, and whoever leads next goes by it: equal wherever the same entry was the last. */
+function checkSessions(nodes: readonly SimulatedNode[]): void {
+  const known = new Map<number, number>();
+  for (const { name, network } of nodes) {
+    const groups = network.inspect().groups as readonly { name: string; applied: number; sessions: number }[];
+    const { applied = 0, sessions = 0 } = groups.find((group) => group.name === WORKLOAD_GROUP) ?? {};
+    const first = known.get(applied) ?? sessions;
+    known.set(applied, first);
+    if (first === sessions) continue;
+    throw new RunViolation("equal-states", `after entry ${applied} ${name} has ${sessions} sessions, another ${first}`);
   }
 }
 
