@@ -24,6 +24,7 @@ export function registerGroupMetrics(registry: MetricsRegistry, { id, member }: 
     [METRICS.nonVoters, () => member.bonds.all.filter(({ status }) => status.role !== "voter").length],
     [METRICS.committeeSize, () => member.bonds.all.length + 1],
     [METRICS.rivals, () => member.observations.rivals.length],
+    [METRICS.storageFull, () => (member.room.isFull ? 1 : 0)],
     [METRICS.bondsActive, () => member.bonds.all.length],
     [METRICS.elections, () => member.observations.counters.elections],
     [METRICS.leaderChanges, () => member.observations.counters.leaderChanges],

@@ -10,6 +10,7 @@ import {
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import { Calls } from "./calls.ts";
 import { peerOf } from "./entries/index.ts";
+import type { MemberOptions } from "./life/index.ts";
 import type {
   AnyMachine,
   Applied,
@@ -20,7 +21,7 @@ import type {
   QueryOf,
   QueryResult,
 } from "./machine/index.ts";
-import type { Member as Driver, MemberOptions } from "./member.ts";
+import type { Member as Driver } from "./member.ts";
 import type { Reset, Watch } from "./observations.ts";
 import type { Consistency, Deadline, Group, GroupWhen, Member, Options, RecoverOptions, Wait } from "./types.ts";
 

@@ -9,9 +9,9 @@ import { checkTimeout } from "./calls.ts";
 import { LOG_FORMAT } from "./entries/index.ts";
 import { GroupHandle } from "./group.ts";
 import { inspectMember } from "./inspect.ts";
-import type { Timing } from "./life/index.ts";
+import type { MemberOptions, Timing } from "./life/index.ts";
 import { type AnyMachine, checkFields, type NoMachine, noMachine, runtimeOf } from "./machine/index.ts";
-import { Member, type MemberOptions } from "./member.ts";
+import { Member } from "./member.ts";
 import type { Group, GroupStatus, Groups, OneOrMore, OpenOptions, Options, RoleOptions } from "./types.ts";
 
 /** What this code speaks, and what it can read in a log. */

@@ -4,7 +4,7 @@ import type { Life } from "./life/index.ts";
 /** What a member says of the life of its store; undefined while that is free. */
 export function statusOfLife(
   life: Life | undefined,
-): Omit<MemberStatus, "storeId" | "isEligible" | "isLeaving" | "isReluctant" | "left"> {
+): Omit<MemberStatus, "storeId" | "isEligible" | "isLeaving" | "isReluctant" | "isFull" | "left"> {
   return {
     incarnation: life?.incarnation,
     role: life?.role ?? "free",

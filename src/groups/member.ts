@@ -15,7 +15,7 @@ import {
 import { Conditions } from "./conditions.ts";
 import { Departure } from "./departure.ts";
 import { exportState, Founder } from "./founding/index.ts";
-import { Compatibility, type Life, type LifeContext, type MemberOptions, TICK_MS } from "./life/index.ts";
+import { Compatibility, DiskRoom, type Life, type LifeContext, type MemberOptions, TICK_MS } from "./life/index.ts";
 import { stopCause, storageFailed } from "./member-errors.ts";
 import { statusOfLife } from "./member-status.ts";
 import { Observations } from "./observations.ts";
@@ -29,8 +29,6 @@ const HANDOVER_TIMEOUT_MS = 1_000;
 const CLOSE_LEAVE_TIMEOUT_MS = 1_500;
 const TICKS_PER_SECOND = 1_000 / TICK_MS;
 
-export type { MemberOptions } from "./life/index.ts";
-
 /**
  * This node's part in one group: bonds, the life of its store, and the node's own commands and reads on their way to the leader.
  */
@@ -39,11 +37,11 @@ export class Member {
   readonly proposer: Proposer;
   readonly reads: Reads;
   readonly conditions = new Conditions();
-  readonly closed: Promise<MosaikError | undefined>;
   readonly departure: Departure;
   readonly observations: Observations;
   readonly compatibility: Compatibility;
   readonly founder: Founder;
+  readonly room: DiskRoom;
   readonly #o: MemberOptions;
   /** Under which it is found by those who want to be bonded with it. */
   readonly #advertisedId: UniqueId;
@@ -59,6 +57,9 @@ export class Member {
   #machineFailure: MosaikError | undefined;
   #closing: Promise<void> | undefined;
   #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
+  readonly closed = new Promise<MosaikError | undefined>((resolve) => {
+    this.#resolveClosed = resolve;
+  });
   #isDemandKnown = false;
   #ticks = 0;
 
@@ -71,10 +72,8 @@ export class Member {
       bonds: this.bonds.all,
       status: this.status(),
     }));
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve;
-    });
     this.#scope = new Scope(env, (cause) => this.#stop(cause));
+    this.room = new DiskRoom({ group: options.name, scope: this.#scope, logger, onChange: () => this.#onChange() });
     const nowUs = (): number => env.clock.monotonicUs();
     this.proposer = new Proposer(() => Buffer.from(env.random.bytes(16)).toString("hex"), nowUs);
     this.reads = new Reads(nowUs, () => this.#life?.replica.index ?? 0);
@@ -96,6 +95,7 @@ export class Member {
       scope: this.#scope,
       bonds: this.bonds,
       compatibility: this.compatibility,
+      room: this.room,
       replicaEvents: {
         onBatch: (batch) => this.proposer.onBatch(batch),
         onSession: (key, session) => this.proposer.onSession(key, session),
@@ -170,6 +170,7 @@ export class Member {
       isEligible: !this.#o.isObserver,
       isLeaving: this.departure.isLeaving,
       isReluctant: this.#o.timing.electionFactor > 1 || this.#machineFailure !== undefined,
+      isFull: this.room.isFull || (this.#life?.isLeader === true && !this.#life.office.hasRoom),
       left: this.founder.left,
       ...statusOfLife(this.#life),
     };
@@ -235,15 +236,17 @@ export class Member {
   }
 
   async #open(): Promise<void> {
+    // Deadlines pass while the store is opened, too.
+    this.#scope.every(TICK_MS, () => this.#onTick());
     try {
-      this.#storage = await openStore(this.#o.storage, this.#o.groupId, this.#o.discard);
+      const { storage, groupId, discard } = this.#o;
+      this.#storage = await this.room.until(() => openStore(storage, groupId, discard));
     } catch (cause) {
       return this.#onStorageFailure(cause);
     }
     this.observations.noteStore(this.#storage);
     if (this.#scope.isClosed) return this.#storage.close();
     this.#o.directory.advertiseGroup(this.#advertisedId);
-    this.#scope.every(TICK_MS, () => this.#onTick());
     await this.founder.start(this.#storage);
     this.bonds.refresh();
   }
@@ -314,9 +317,9 @@ export class Member {
     this.proposer.sweep();
     this.reads.sweep();
     if (this.proposer.isBusy || this.reads.pending > 0) this.onDemand();
-    if (this.#ticks % TICKS_PER_SECOND !== 0) return;
+    if (this.#ticks % TICKS_PER_SECOND !== 0 || this.#storage === undefined) return;
     this.observations.reportRivals();
-    if (this.#storage !== undefined && !this.#scope.isClosed) this.#teller.tellPosition(this.status());
+    if (!this.#scope.isClosed) this.#teller.tellPosition(this.status());
     this.founder.evaluate();
     this.bonds.refresh();
   }

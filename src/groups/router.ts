@@ -1,3 +1,4 @@
+import { MosaikError } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { Term } from "../raft/index.ts";
 import type { Bond, BondFrame } from "./bonds/index.ts";
@@ -50,6 +51,9 @@ export class Router {
     this.#reads.setRoute((request) => life.office.read((index) => this.#reads.onReply(request, index)));
     this.#proposer.setRoute({
       isFull: false,
+      get noRoomAt() {
+        return life.office.hasRoom ? undefined : pathOf(life.driver.refusal);
+      },
       openSession: (key) => life.office.openSession(key, this.#selfId),
       closeSession: (key) => life.office.closeSession(key, this.#selfId),
       send: (session, batches) => {
@@ -67,6 +71,9 @@ export class Router {
       get isFull() {
         return bond.isSlow;
       },
+      get noRoomAt() {
+        return bond.status.isFull ? "" : undefined;
+      },
       openSession: (key) => bond.send({ type: "open-session", key }),
       closeSession: (key) => bond.send({ type: "close-session", key }),
       send: (session, batches) => bond.send({ type: "commands", session, batches }),
@@ -77,4 +84,8 @@ export class Router {
     this.#proposer.setRoute(undefined);
     this.#reads.setRoute(undefined);
   }
+}
+
+function pathOf(refusal: MosaikError | undefined): string {
+  return MosaikError.is(refusal, "storage-full") ? refusal.details.path : "";
 }

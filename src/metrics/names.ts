@@ -43,6 +43,7 @@ export const METRICS = {
     "groups_rivals",
     "Other open incarnations of the group in sight: it exists more than once, and an operator must decide.",
   ),
+  storageFull: gauge("groups_storage_full", "1 while the disk has no room for what this member has to write."),
   bondsActive: gauge("groups_bonds_active", "Members that this one has a bond with."),
   bondBytesSent: counter("groups_bonds_bytes_sent", "Bytes of frames sent on bonds."),
   bondBytesReceived: counter("groups_bonds_bytes_received", "Bytes of frames received on bonds."),

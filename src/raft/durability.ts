@@ -11,7 +11,9 @@ import type { HardState, Index, Persist, SnapshotMark } from "./types.ts";
 export class Durability {
   #hard: HardState;
   #isHardDirty = false;
+  /** The last write that has a hard state, and the last whose hard state is known to be durable. */
   #hardWriteId = 0;
+  #hardDurableId = 0;
   /** All entries up to here are in some write, and the log was not truncated below it since. */
   #handed: Index;
   #truncateFrom: Index | undefined;
@@ -39,7 +41,7 @@ export class Durability {
 
   /** The current term and vote would survive a crash. */
   get isHardStateDurable(): boolean {
-    return !this.#isHardDirty && (this.#pending[0]?.writeId ?? Number.MAX_SAFE_INTEGER) > this.#hardWriteId;
+    return !this.#isHardDirty && this.#hardDurableId >= this.#hardWriteId;
   }
 
   /** Entries up to here would survive a crash, and are those of the log as it is now. */
@@ -73,8 +75,14 @@ export class Durability {
     this.#handed = snapshot.index;
   }
 
-  onPersisted(writeId: number): void {
+  /** The hard state of this write is durable, whatever becomes of its entries: they may have to wait for room. */
+  onHardStatePersisted(writeId: number): void {
     assert(writeId <= this.#lastWriteId, `write ${writeId} was asked for`);
+    this.#hardDurableId = Math.max(this.#hardDurableId, writeId);
+  }
+
+  onPersisted(writeId: number): void {
+    this.onHardStatePersisted(writeId);
     while (this.#pending[0] !== undefined && this.#pending[0].writeId <= writeId) {
       this.#durable = Math.max(this.#durable, this.#pending[0].upTo);
       this.#pending.shift();

@@ -53,8 +53,9 @@ export function onVoteRequest(core: Core, from: MemberId, request: VoteRequest):
   const granted = request.term === term && isFree && !isBehind(request.last, core.last);
   if (granted && votedFor === undefined) core.durability.hardState = { term, votedFor: from };
   if (granted) core.timer.restart();
-  // A vote that a crash can forget elects two leaders, so the reply waits for the disk.
-  core.outbox.sendAfterPersist(from, { type: "vote-reply", term, granted });
+  // A vote that a crash can forget elects two leaders, so the reply waits for the disk. It does not speak of our log: a shorter one, which a
+  // crash may leave, would have granted it too.
+  core.outbox.sendAfterHardState(from, { type: "vote-reply", term, granted });
 }
 
 export function onVoteReply(core: Core, from: MemberId, reply: VoteReply): void {
@@ -74,8 +75,8 @@ function askForVote(core: Core, voter: MemberId): void {
   if (voter === core.self) return;
   const { term, last, isTransferCampaign: isTransfer } = core;
   if (core.role === "pre-candidate") core.outbox.send(voter, { type: "pre-vote", term: term + 1, last });
-  // Speaks for a log that a crash must not shorten: the vote may arrive after it.
-  else core.outbox.sendAfterPersist(voter, { type: "vote", term, last, isTransfer });
+  // Who crashes campaigns in a later term, if this one is on disk: a vote that arrives then counts for nothing, however short the log is now.
+  else core.outbox.sendAfterHardState(voter, { type: "vote", term, last, isTransfer });
 }
 
 function countPreVote(core: Core, voter: MemberId, isGranted: boolean): void {

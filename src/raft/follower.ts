@@ -163,7 +163,7 @@ export class Follower {
   #reply(to: MemberId, reply: AppendReply): void {
     const { outbox, durability } = this.#core;
     if (durability.isHardStateDurable) outbox.send(to, reply);
-    else outbox.sendAfterPersist(to, reply);
+    else outbox.sendAfterHardState(to, reply);
   }
 
   #isAnswered(question: Answer): boolean {

@@ -1,10 +1,11 @@
-import type { Envelope, MemberId, Message } from "./types.ts";
+import type { Envelope, MemberId, Message, Ready } from "./types.ts";
 
 /** The messages of one step. */
 export class Outbox {
   readonly #self: MemberId;
   #now: Envelope[] = [];
-  #later: Envelope[] = [];
+  #afterHardState: Envelope[] = [];
+  #afterPersist: Envelope[] = [];
 
   constructor(self: MemberId) {
     this.#self = self;
@@ -14,21 +15,35 @@ export class Outbox {
     this.#now.push({ from: this.#self, to, message });
   }
 
-  /** For a message that promises what must be on disk first. */
-  sendAfterPersist(to: MemberId, message: Message): void {
-    this.#later.push({ from: this.#self, to, message });
+  /** For a message that speaks of our term or vote, and of no entry that may be missing after a crash. */
+  sendAfterHardState(to: MemberId, message: Message): void {
+    this.#afterHardState.push({ from: this.#self, to, message });
   }
 
-  /** @param isDiskIdle - nothing is on its way to the disk, so promises are kept already */
-  take(isDiskIdle: boolean): { send: readonly Envelope[]; sendAfterPersist: readonly Envelope[] } {
-    const now = this.#now.length > 0 ? this.#now : NONE;
-    const later = this.#later.length > 0 ? this.#later : NONE;
-    // What was handed out is no longer ours to add to, even if it is empty: a driver keeps it until its write is done.
-    if (now !== NONE) this.#now = [];
-    if (later !== NONE) this.#later = [];
-    if (!isDiskIdle) return { send: now, sendAfterPersist: later };
-    return { send: later === NONE ? now : [...now, ...later], sendAfterPersist: NONE };
+  /** For a message that promises what must be on disk first. */
+  sendAfterPersist(to: MemberId, message: Message): void {
+    this.#afterPersist.push({ from: this.#self, to, message });
+  }
+
+  /** Once the step's write is known: what rests on what is durable already leaves at once. */
+  take({ isHardStateDurable, isIdle }: { readonly isHardStateDurable: boolean; readonly isIdle: boolean }): Sendings {
+    const afterHardState = this.#afterHardState;
+    const afterPersist = this.#afterPersist;
+    const send = this.#now;
+    if (isHardStateDurable) send.push(...afterHardState);
+    if (isIdle) send.push(...afterPersist);
+    // What was handed out is no longer ours to add to: a driver keeps it until its write is done.
+    if (send.length > 0) this.#now = [];
+    if (afterHardState.length > 0) this.#afterHardState = [];
+    if (afterPersist.length > 0) this.#afterPersist = [];
+    return {
+      send: send.length > 0 ? send : NONE,
+      sendAfterHardState: isHardStateDurable || afterHardState.length === 0 ? NONE : afterHardState,
+      sendAfterPersist: isIdle || afterPersist.length === 0 ? NONE : afterPersist,
+    };
   }
 }
+
+type Sendings = Pick<Ready, "send" | "sendAfterHardState" | "sendAfterPersist">;
 
 const NONE: readonly Envelope[] = Object.freeze([]);

@@ -152,6 +152,10 @@ export class Raft {
         if (this.#core.leadership !== undefined) this.#core.leadership.reads.arrive(input.id);
         else this.#core.readsRefused.push(input.id);
         break;
+      case "hard-state-persisted":
+        this.#core.durability.onHardStatePersisted(input.writeId);
+        election.onPersisted(this.#core);
+        break;
       case "persisted":
         this.#core.durability.onPersisted(input.writeId);
         election.onPersisted(this.#core);
@@ -255,7 +259,7 @@ export class Raft {
     this.#delivered = core.commit;
     const ready: Ready = {
       persist,
-      ...core.outbox.take(core.durability.isIdle),
+      ...core.outbox.take(core.durability),
       committed,
       snapshotWanted: this.#follower.takeSnapshotWanted(),
       reads: this.#confirmed,

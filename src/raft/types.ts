@@ -116,6 +116,11 @@ export type Input =
   | { readonly type: "read"; readonly id: number }
   /** The write that `Ready.persist.writeId` named is durable. Writes complete in order. */
   | { readonly type: "persisted"; readonly writeId: number }
+  /**
+   * Of the write that `Ready.persist.writeId` named, and of those before it, the hard state is durable. May come before `persisted`: entries may
+   * have to wait for room on the disk.
+   */
+  | { readonly type: "hard-state-persisted"; readonly writeId: number }
   /** The link to this member closed. If it led us: campaign (with pre-vote) in `campaignTicks`, and do not refuse pre-votes for its sake. */
   | { readonly type: "link-closed"; readonly peer: MemberId; readonly campaignTicks: number }
   /** A link to this member is up: begin to probe it anew. */
@@ -137,7 +142,7 @@ export type Input =
   /** Leader: stop taking proposals, bring `to` (default: the best follower) up to date and tell it to campaign. Given up after one election timeout. */
   | { readonly type: "transfer"; readonly to?: MemberId };
 
-/** A change that must be on disk before `sendAfterPersist` leaves. One write for the whole step. */
+/** A change that must be on disk before `sendAfterPersist` leaves. One write for the whole step; its hard state may be durable before the rest. */
 export interface Persist {
   readonly writeId: number;
   readonly hardState: HardState | undefined;
@@ -155,6 +160,8 @@ export interface Ready {
   readonly persist: Persist | undefined;
   /** May leave at once. */
   readonly send: readonly Envelope[];
+  /** Wait until the hard state of this step's `persist`, and of all before it, is on disk. */
+  readonly sendAfterHardState: readonly Envelope[];
   /** Wait until this step's `persist`, and all before it, are on disk. */
   readonly sendAfterPersist: readonly Envelope[];
   /**

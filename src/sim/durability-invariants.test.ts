@@ -39,7 +39,7 @@ test("a write that was reported is there; of those under way the first few are, 
     const all = start();
     for (const [i, hardState] of [inTerm(3, ADA), inTerm(3, BOB), inTerm(4)].entries())
       all.onWrite(ADA, write(i + 1, { hardState, entries: log(3 + i, 3) }));
-    all.onDurable(ADA, write(1, {}));
+    all.onDurable(ADA, 1);
     return all;
   };
   doesNotThrow(() => restart(stores(), inTerm(3, ADA), log(1, 1, 2, 3)));
@@ -50,10 +50,26 @@ test("a write that was reported is there; of those under way the first few are, 
   throws(() => restart(stores(), inTerm(3, ADA), log(1, 1, 2, 3, 3, 3)), LOST, "entries without the term before them");
 });
 
+test("a hard state may be there before the entries that came with it; it does not go back", () => {
+  const stores = (): DurabilityInvariants => {
+    const all = start();
+    all.onWrite(ADA, write(1, { entries: log(3, 2) }));
+    all.onWrite(ADA, write(2, { hardState: inTerm(3, ADA), entries: log(4, 2) }));
+    return all;
+  };
+  doesNotThrow(() => restart(stores(), inTerm(3, ADA), log(1, 1, 2)));
+  doesNotThrow(() => restart(stores(), inTerm(2), log(1, 1, 2, 2)));
+  doesNotThrow(() => restart(stores(), inTerm(3, ADA), log(1, 1, 2, 2, 2)));
+  throws(() => restart(stores(), inTerm(2), log(1, 1, 2, 2, 2)), LOST, "entries before the term that came with them");
+  const voted = stores();
+  voted.onHardStateDurable(ADA, 2);
+  throws(() => restart(voted, inTerm(2), log(1, 1, 2, 2)), LOST, "a vote is forgotten");
+});
+
 test("what was truncated does not come back", () => {
   const stores = start();
   stores.onWrite(ADA, write(1, { truncateFrom: 2, entries: log(2, 3) }));
-  stores.onDurable(ADA, write(1, {}));
+  stores.onDurable(ADA, 1);
   throws(() => restart(stores, inTerm(2), log(1, 1, 2)), LOST);
 });
 
@@ -62,7 +78,7 @@ test("a snapshot replaces the log, and compaction shortens it; neither may take 
   const stores = (): DurabilityInvariants => {
     const all = start();
     all.onWrite(ADA, write(1, { snapshot, entries: log(6, 3, 4) }));
-    all.onDurable(ADA, write(1, {}));
+    all.onDurable(ADA, 1);
     return all;
   };
   doesNotThrow(() => restart(stores(), inTerm(2), log(6, 3, 4), snapshot));

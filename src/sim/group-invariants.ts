@@ -169,10 +169,12 @@ export class GroupInvariants implements GroupProbe {
     this.#durability.onWrite(member, persist);
   }
 
-  onDurable(source: ProbeSource, persist: Persist): void {
-    this.#durability.onDurable(source.member, persist);
-    const { hardState } = persist;
-    if (hardState === undefined) return;
+  onDurable({ member }: ProbeSource, writeId: number): void {
+    this.#durability.onDurable(member, writeId);
+  }
+
+  onHardStateDurable(source: ProbeSource, writeId: number, hardState: HardState): void {
+    this.#durability.onHardStateDurable(source.member, writeId);
     this.#guard(() => this.#observer(source).onHardState(source.member, hardState.term, hardState.votedFor));
   }
 

@@ -1,4 +1,4 @@
-import { mosaikError } from "../env/index.ts";
+import { MosaikError, mosaikError } from "../env/index.ts";
 import type { Owner, Snapshot, SnapshotHead, SnapshotPlace, SnapshotReader, SnapshotWriter } from "./types.ts";
 
 /** Gathers chunks in memory. For stores that keep the data there anyway. */
@@ -7,19 +7,27 @@ export function memorySnapshotWriter(
   end: { save(snapshot: Snapshot): Promise<void>; install(snapshot: Snapshot, whose?: Owner): Promise<void> },
 ): SnapshotWriter {
   let chunks: Uint8Array[] | undefined = [];
-  const take = (): Snapshot => {
+  const finish = async (finishWith: (snapshot: Snapshot) => Promise<void>): Promise<void> => {
     if (chunks === undefined) throw mosaikError("closed", "the snapshot was ended");
     const data = Uint8Array.from(Buffer.concat(chunks));
     chunks = undefined;
-    return { ...place, data };
+    try {
+      await finishWith({ ...place, data });
+    } catch (cause) {
+      if (MosaikError.is(cause, "storage-full")) chunks = [data];
+      throw cause;
+    }
   };
   return {
     write: async (chunk) => {
       if (chunks === undefined) throw mosaikError("closed", "the snapshot was ended");
       chunks.push(Uint8Array.from(chunk));
     },
-    save: async () => end.save(take()),
-    install: async (whose) => end.install(take(), whose),
+    seal: async () => {
+      if (chunks === undefined) throw mosaikError("closed", "the snapshot was ended");
+    },
+    save: () => finish((snapshot) => end.save(snapshot)),
+    install: (whose) => finish((snapshot) => end.install(snapshot, whose)),
     discard: async () => {
       chunks = undefined;
     },

@@ -36,6 +36,8 @@ export interface NodeDisk {
   storage(env: Env): StorageFactory;
   /** From now on syncs take this long; without an argument the usual 0.1 to 3 ms. */
   setSyncDelay(delay?: SyncDelay): void;
+  /** From now on files grow by so many bytes at most; without an argument there is room again. Terms and votes have some of their own. */
+  setRoom(bytes?: number): void;
   /** The call after `steps` more good ones fails with EIO. */
   failAfter(steps: number): void;
   /** The node dies in this moment, and what was not durable may die with it. */

@@ -19,6 +19,10 @@ import type {
   Successor,
 } from "./types.ts";
 
+/** Of a term, a vote or an opening. */
+const RECORD_BYTES = 64;
+const RESERVE_BYTES = 64 * RECORD_BYTES;
+
 /** One change on its way to the platter. */
 interface PendingChange {
   readonly apply: (durable: StoreState) => void;
@@ -44,6 +48,8 @@ export class SimDisk implements NodeDisk {
   #delay = USUAL_SYNC_DELAY;
   #failAtStep: number | undefined;
   #lostChanges = 0;
+  #roomBytes = Number.MAX_SAFE_INTEGER;
+  #reserveBytes = RESERVE_BYTES;
 
   /** @param onStep - told of each sync, for the trace */
   constructor(name: string, random: SeededRandom, onStep: (step: string) => void = () => {}) {
@@ -66,6 +72,11 @@ export class SimDisk implements NodeDisk {
   setSyncDelay(delay: SyncDelay = USUAL_SYNC_DELAY): void {
     assert(delay.fromUs >= 0 && delay.fromUs <= delay.toUs, "a delay is a range");
     this.#delay = delay;
+  }
+
+  setRoom(bytes = Number.MAX_SAFE_INTEGER): void {
+    this.#roomBytes = bytes;
+    this.#reserveBytes = RESERVE_BYTES;
   }
 
   storage(env: Env): StorageFactory {
@@ -110,6 +121,21 @@ export class SimDisk implements NodeDisk {
     this.#onStep(`${this.#steps} ${what} ${isGood ? "ok" : "EIO"}`);
     return isGood;
   }
+  /** @internal @throws `storage-full` */
+  takeRoom(bytes: number): void {
+    if (bytes > this.#roomBytes) throw this.#full();
+    this.#roomBytes -= bytes;
+  }
+  /** @internal For what is no entry: it has some room of its own. @throws `storage-full` */
+  takeReserve(): void {
+    if (this.#roomBytes >= RECORD_BYTES) return this.takeRoom(RECORD_BYTES);
+    if (this.#reserveBytes < RECORD_BYTES) throw this.#full();
+    this.#reserveBytes -= RECORD_BYTES;
+  }
+  #full(): Error {
+    const details = { path: `sim:${this.name}` };
+    return mosaikError("storage-full", "ENOSPC: the disk has no room", { outcome: "not-applied", details });
+  }
   /** @internal */
   image(group: UniqueId): StoreState | undefined {
     return this.#images.get(group);
@@ -136,6 +162,7 @@ export function simStorageFactory(disk: SimDisk, env: Env): StorageFactory {
     open: async (group) => {
       await new Promise<void>((resolve) => env.after(disk.drawDelayUs() / 1000, resolve));
       if (!disk.step("open")) throw ioError(disk);
+      disk.takeReserve();
       let image = disk.image(group);
       if (image === undefined) {
         image = new StoreState(drawStoreId(env));
@@ -210,8 +237,12 @@ class SimStorage implements Storage {
   termAt(index: Index): Promise<number | undefined> {
     return this.#read((state) => state.termAt(index));
   }
-  write(change: StorageWrite): Promise<void> {
-    return this.#change((state) => state.write(change));
+  async write(change: StorageWrite): Promise<void> {
+    this.#check();
+    const { entries = [] } = change;
+    if (entries.length === 0) this.#disk.takeReserve();
+    else this.#disk.takeRoom(entries.reduce((sum, { data }) => sum + RECORD_BYTES + data.length, 0));
+    await this.#change((state) => state.write(change));
   }
   async append(entries: readonly Entry[]): Promise<Index> {
     const written = this.write({ entries });
@@ -231,10 +262,15 @@ class SimStorage implements Storage {
 
   async createSnapshot(place: SnapshotPlace): Promise<SnapshotWriter> {
     this.#check();
-    return memorySnapshotWriter(place, {
+    const writer = memorySnapshotWriter(place, {
       save: (snapshot) => this.#change((state) => state.saveSnapshot(snapshot)),
       install: (snapshot, whose) => this.#change((state) => state.resetTo(snapshot, whose)),
     });
+    const write = async (chunk: Uint8Array): Promise<void> => {
+      this.#disk.takeRoom(chunk.length);
+      await writer.write(chunk);
+    };
+    return { ...writer, write };
   }
   openSnapshot(): Promise<SnapshotReader | undefined> {
     return this.#read(({ snapshot }) => snapshot && memorySnapshotReader(snapshot));

@@ -24,6 +24,11 @@ export interface Snapshot extends SnapshotPlace {
 /** A snapshot on its way in. Its chunks go to disk as they come; nobody sees it before its end. Call one thing at a time. */
 export interface SnapshotWriter {
   write(chunk: Uint8Array): Promise<void>;
+  /**
+   * Nothing more is written: makes it durable, though nobody sees it yet. `save` and `install` do so if it was not done. After it they need no more
+   * room than a vote; if even that is missing (`storage-full`), they may be called again.
+   */
+  seal(): Promise<void>;
   /** Ends it: the state that the log led to, which stays as it is. Nothing happens if the store has a newer one. */
   save(): Promise<void>;
   /** Ends it: replaces everything, as `resetTo`. `whose` goes with it, in the same step: a free store is bound with the state that it begins with. */
@@ -122,7 +127,7 @@ export interface Storage {
   createSnapshot(place: SnapshotPlace): Promise<SnapshotWriter>;
   /** The present snapshot, for as long as the reader wants it. */
   openSnapshot(): Promise<SnapshotReader | undefined>;
-  /** Gives the store up, for good: the next `open` draws a new one. */
+  /** Gives the store up, for good: the next `open` draws a new one. May be called again if there was no room for that (`storage-full`). */
   setAside(reason: string): Promise<void>;
   /** Draws a store to take the place of this one. One at a time; closing this one gives it up. @throws `storage-full` */
   createSuccessor(): Promise<Successor>;

@@ -152,6 +152,7 @@ async function bond(
     isServing: false,
     isLeaving: false,
     isReluctant: false,
+    isFull: false,
     index: 0,
     left: [],
     last: { index: 0, term: 0 },

@@ -249,6 +249,7 @@ function status(chance: Chance): MemberStatus {
     index: chance.number(),
     isLeaving: chance.isOneIn(2),
     isReluctant: chance.isOneIn(2),
+    isFull: chance.isOneIn(2),
     left: chance.list(8, () => incarnation(chance)),
     last: { index: chance.number(), term: chance.number() },
     origins: origins(chance),

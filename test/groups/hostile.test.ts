@@ -69,6 +69,7 @@ class Mallory {
       isServing: false,
       isLeaving: false,
       isReluctant: false,
+      isFull: false,
       index: 0,
       left: [],
       last: { index: 0, term: 0 },

@@ -167,6 +167,7 @@ export function statusOf(change: Partial<MemberStatus>): MemberStatus {
     isServing: false,
     isLeaving: false,
     isReluctant: false,
+    isFull: false,
     term: 0,
     leader: undefined,
     position: 0,

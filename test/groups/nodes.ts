@@ -14,7 +14,7 @@ import {
 import { hashBytes, Identity } from "../../src/identity/index.ts";
 import { createNetwork, type Network } from "../../src/network.ts";
 import type { NetworkOptions } from "../../src/network-options.ts";
-import { memoryStorageFactory, type SimDisk, type StorageFactory, simStorageFactory } from "../../src/storage/index.ts";
+import { memoryStorageFactory, type NodeDisk, type StorageFactory } from "../../src/storage/index.ts";
 import { MemoryNetwork } from "../../src/transport/index.ts";
 
 /** The machine of most scenarios. */
@@ -50,7 +50,7 @@ export interface NodeOptions extends NetworkOptions {
   /** As if its groups were of older or newer code. */
   readonly code?: GroupCode;
   /** Instead of both: keeps its groups and its identity from one life to the next. */
-  readonly disk?: SimDisk;
+  readonly disk?: NodeDisk;
 }
 
 /** Whole nodes on virtual time, over a wire that delays, and that can be cut. */
@@ -83,7 +83,7 @@ export class Nodes {
     this.#addresses.set(name, address);
     const env = this.world.env(name);
     const { network = "test", disk, identitySeed = disk?.identitySeed, code, ...given } = options;
-    const { storage = disk ? simStorageFactory(disk, env) : memoryStorageFactory(env), ...rest } = given;
+    const { storage = disk?.storage(env) ?? memoryStorageFactory(env), ...rest } = given;
     const identity = Identity.fromSeed(identitySeed ?? hashBytes(`${name}/${env.random.uint32()}`));
     const life = { isOver: false };
     this.#lives.set(name, life);

@@ -17,6 +17,12 @@ import type { Command } from "./walk-data.ts";
 
 const ELECTION_TICKS = 10;
 
+interface Write {
+  readonly persist: Persist | undefined;
+  afterHardState: readonly Envelope[];
+  readonly after: readonly Envelope[];
+}
+
 interface Node {
   readonly name: MemberId;
   raft: Raft;
@@ -26,7 +32,7 @@ interface Node {
   base: LogPosition;
   entries: Entry[];
   /** Writes under way, with the messages that wait for them. */
-  writes: { readonly persist: Persist | undefined; readonly after: readonly Envelope[] }[];
+  writes: Write[];
   /** Writes are done at once, and reported at once. */
   isDiskAutomatic: boolean;
   wasRole: string;
@@ -80,6 +86,8 @@ export class RaftBench {
     settle: (command) => this.#onSettle(command),
     // persist ada: one write under way is done
     persist: ({ words }) => this.#onPersist(this.#node(words[0])),
+    // persist-hard-state ada: of all writes under way the hard states are done, and nothing else
+    "persist-hard-state": ({ words }) => this.#onPersistHardState(this.#node(words[0])),
     // restart ada: from what was durable
     restart: ({ words }) => this.#onRestart(this.#node(words[0])),
     // disk ada manual|auto
@@ -193,10 +201,23 @@ export class RaftBench {
     return words.includes("quiet") ? [] : lines;
   }
 
+  #onPersistHardState(node: Node): string[] {
+    const inputs: Input[] = [];
+    for (const write of node.writes) {
+      this.#network.push(...write.afterHardState);
+      write.afterHardState = [];
+      const { persist } = write;
+      if (persist?.hardState === undefined) continue;
+      node.hardState = persist.hardState;
+      inputs.push({ type: "hard-state-persisted", writeId: persist.writeId });
+    }
+    return this.#step(node.name, inputs);
+  }
+
   #onPersist(node: Node): string[] {
     const write = node.writes.shift();
     if (write === undefined) return [];
-    this.#network.push(...write.after);
+    this.#network.push(...write.afterHardState, ...write.after);
     const { persist } = write;
     if (persist === undefined) return [];
     if (persist.hardState !== undefined) node.hardState = persist.hardState;
@@ -249,8 +270,9 @@ export class RaftBench {
     const ready = node.raft.step(inputs);
     const lines = this.#printStep(node, ready);
     this.#network.push(...ready.send);
-    if (ready.persist !== undefined || ready.sendAfterPersist.length > 0) {
-      node.writes.push({ persist: ready.persist, after: ready.sendAfterPersist });
+    const { persist, sendAfterHardState: afterHardState, sendAfterPersist: after } = ready;
+    if (persist !== undefined || afterHardState.length > 0 || after.length > 0) {
+      node.writes.push({ persist, afterHardState, after });
     }
     if (node.isDiskAutomatic) lines.push(...this.#finishWrites(node));
     return lines;

@@ -73,6 +73,7 @@ export function printReady(ready: Ready): string[] {
   const lines: string[] = [];
   if (ready.persist !== undefined) lines.push(printPersist(ready.persist));
   for (const envelope of ready.send) lines.push(printEnvelope(envelope));
+  for (const envelope of ready.sendAfterHardState) lines.push(`after hard state: ${printEnvelope(envelope)}`);
   for (const envelope of ready.sendAfterPersist) lines.push(`after persist: ${printEnvelope(envelope)}`);
   if (ready.committed.length > 0) lines.push(`committed ${printEntries(ready.committed)}`);
   if (ready.snapshotWanted !== undefined) lines.push(`wants snapshot ${printPosition(ready.snapshotWanted)}`);

@@ -4,7 +4,7 @@ import type { Cluster } from "./cluster.ts";
 import { clearAside, damageLog, fillDisk, freeDisk, loseDisk, tearTail } from "./disks.ts";
 import type { Cut } from "./net.ts";
 import type { NodeProcess } from "./node-process.ts";
-import { MEMBERS, STORAGE_EXIT, STORAGE_FULL_EXIT } from "./protocol.ts";
+import { MEMBERS, STORAGE_EXIT } from "./protocol.ts";
 import type { Tools } from "./tools.ts";
 import { Tracer } from "./tracer.ts";
 
@@ -122,17 +122,16 @@ async function whileDown(arena: Arena, change: (dataFolder: string) => boolean):
   return hadEffect;
 }
 
-/** Full for a while, with more commands than the log has room for. A member that finds no room may stop, and is started again. */
+/** Full for a while, with more commands than the log has room for. Counts if a member said so: it lives on, and goes on with room. */
 async function diskFull(arena: Arena): Promise<boolean> {
   const { cluster, random, small } = arena;
   const numbers = random.chance(1, 3) ? small : [random.pick(small)];
   const full = numbers.map((number) => cluster.members[number] as NodeProcess);
-  for (const member of full) void member.expectExit(STORAGE_FULL_EXIT);
   const folders = full.map(({ init }) => init.dataDir);
-  let bytes = 0;
+  const told = new Set<NodeProcess>();
   try {
-    bytes = Math.max(...folders.map(fillDisk));
-    const ending = sleep(random.between(2_000, 4_000));
+    folders.forEach(fillDisk);
+    const ending = watchFull(full, random.between(2_000, 4_000), told);
     const padding = cluster.members
       .filter(({ isUp, isFrozen }) => isUp && !isFrozen)
       .map((member) => member.ask({ ask: "pad", count: 16, bytes: 64 * 1024 }).catch(() => undefined));
@@ -140,7 +139,20 @@ async function diskFull(arena: Arena): Promise<boolean> {
   } finally {
     folders.forEach(freeDisk);
   }
-  return bytes > 0;
+  return told.size > 0;
+}
+
+/** Adds those that say that they have no room. */
+async function watchFull(members: readonly NodeProcess[], lastsMs: number, told: Set<NodeProcess>): Promise<void> {
+  for (let ms = 0; ms < lastsMs; ms += 100) {
+    await sleep(100);
+    for (const member of members) {
+      void member.ask({ ask: "view" }).then(
+        ({ isFull }) => isFull && told.add(member),
+        () => {},
+      );
+    }
+  }
 }
 
 /** Counts if the member stopped because of it. */

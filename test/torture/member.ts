@@ -15,7 +15,6 @@ import {
   type Question,
   type Reply,
   STORAGE_EXIT,
-  STORAGE_FULL_EXIT,
   type View,
 } from "./protocol.ts";
 
@@ -50,8 +49,6 @@ function end(cause: MosaikError | undefined): void {
   console.error(
     JSON.stringify({ clockMs: clockMs(), level: "fatal", code: cause.code, cause: inspect(cause, { depth: 6 }) }),
   );
-  if (MosaikError.is(cause.cause, "storage-full") || MosaikError.is(cause, "storage-full"))
-    process.exit(STORAGE_FULL_EXIT);
   process.exit(MosaikError.is(cause, "storage-failed") ? STORAGE_EXIT : 1);
 }
 
@@ -120,7 +117,8 @@ async function answerOf(asked: Question): Promise<Answers[Question["ask"]]> {
 function view(): View {
   const { state, leader, position, members } = group;
   const voters = members.filter(({ role }) => role === "voter").map(({ id }) => id);
-  return { peer: network.peerId, state, leader, position, voters };
+  const [inside] = network.inspect().groups as readonly { readonly isFull: boolean }[];
+  return { peer: network.peerId, state, leader, position, voters, isFull: inside?.isFull === true };
 }
 
 async function pad(count: number, filling: string): Promise<Answers["pad"]> {

@@ -2,9 +2,8 @@ import type { Operation, OperationName, OperationOutcome } from "../../src/sim/h
 
 export const GROUP = "torture";
 export const MEMBERS = 5;
-/** A member's exit codes after an error of its disk, and after it found no room there. */
+/** A member's exit code after an error of its disk. */
 export const STORAGE_EXIT = 10;
-export const STORAGE_FULL_EXIT = 11;
 
 /** What a member is started with: JSON in its first argument. */
 export interface MemberInit {
@@ -33,6 +32,8 @@ export interface View {
   readonly leader: string | undefined;
   readonly position: number;
   readonly voters: readonly string[];
+  /** What it has to write finds no room. */
+  readonly isFull: boolean;
 }
 
 export interface Answers {

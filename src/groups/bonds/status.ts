@@ -30,6 +30,8 @@ export interface MemberStatus {
   readonly isLeaving: boolean;
   /** Would rather not lead. */
   readonly isReluctant: boolean;
+  /** Its disk has no room for entries; as leader: or those of so many voters have none that nothing can be committed. */
+  readonly isFull: boolean;
   /** User commands applied. Told at the next change of anything else, and at most once a second. */
   readonly position: number;
   /** Known to be committed. Told with the position. */
@@ -54,7 +56,7 @@ export const NO_STORE = UniqueId.from("") as StoreId;
 export const LEFT_MAX = 8;
 
 const ROLES: readonly MemberRole[] = ["free", "voter", "reader"];
-const FLAG = { open: 1, eligible: 2, serving: 4, leaving: 8, reluctant: 16 } as const;
+const FLAG = { open: 1, eligible: 2, serving: 4, leaving: 8, reluctant: 16, full: 32 } as const;
 
 /** Would others learn anything but how far it is? */
 export function isSameStatus(a: MemberStatus, b: MemberStatus): boolean {
@@ -69,6 +71,7 @@ export function isSameStatus(a: MemberStatus, b: MemberStatus): boolean {
     a.leader === b.leader &&
     a.isLeaving === b.isLeaving &&
     a.isReluctant === b.isReluctant &&
+    a.isFull === b.isFull &&
     a.left.length === b.left.length &&
     a.distance === b.distance
   );
@@ -92,7 +95,8 @@ export function writeStatus(writer: ByteWriter, status: MemberStatus): void {
     (status.isEligible ? FLAG.eligible : 0) |
     (status.isServing ? FLAG.serving : 0) |
     (status.isLeaving ? FLAG.leaving : 0) |
-    (status.isReluctant ? FLAG.reluctant : 0);
+    (status.isReluctant ? FLAG.reluctant : 0) |
+    (status.isFull ? FLAG.full : 0);
   writer.id(status.storeId).u8(ROLES.indexOf(status.role)).u8(flags);
   writer.varint(status.term).varint(status.position).varint(status.index);
   writeOptionalId(writer, status.incarnation);
@@ -132,6 +136,7 @@ export function readStatus(reader: ByteReader): MemberStatus {
     isServing: has(FLAG.serving),
     isLeaving: has(FLAG.leaving),
     isReluctant: has(FLAG.reluctant),
+    isFull: has(FLAG.full),
     term,
     leader,
     position,

@@ -243,7 +243,7 @@ export class Founder {
     assert(storage.incarnation === undefined, "only a free store is bound");
     const change: StorageWrite = { incarnation, entries, hardState: { term: GENESIS_TERM, votedFor: undefined } };
     this.#busy(async () => {
-      await storage.write(change);
+      await this.#o.context.room.until(() => storage.write(change));
       this.#beginLife(incarnation, { base: { index: 0, term: 0 }, entries, snapshot: undefined });
     });
   }
@@ -336,9 +336,10 @@ export class Founder {
   #replace(old: Storage, reason: string, left?: IncarnationId): void {
     const { groupId } = this.#o.context;
     this.#busy(async () => {
-      await old.setAside(reason);
+      const { room } = this.#o.context;
+      await room.until(() => old.setAside(reason));
       if (left !== undefined) this.#left = [...this.#left, left].slice(-LEFT_MAX);
-      const storage = await this.#o.openStorage();
+      const storage = await room.until(() => this.#o.openStorage());
       if (storage.incarnation !== undefined)
         throw mosaikError("storage-failed", "a new store is not free", { details: { path: UniqueId.short(groupId) } });
       this.#storage = storage;

@@ -43,6 +43,7 @@ test("a vote never leaves after its write failed, even if whoever is told of the
       onReads: () => {},
       onStep: () => {},
       takeDrafts: () => [],
+      onRoom: () => {},
       onStorageFailure: (cause) => failures.push(cause),
       onBug: (cause) => failures.push(cause),
     },

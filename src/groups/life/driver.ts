@@ -1,4 +1,4 @@
-import { assert, type Env, LIMITS } from "../../env/index.ts";
+import { assert, type Env, LIMITS, type MosaikError, mosaikError } from "../../env/index.ts";
 import {
   type Entry,
   type Envelope,
@@ -12,11 +12,12 @@ import {
   type Ready,
   type SnapshotMark,
 } from "../../raft/index.ts";
-import type { Storage, StorageWrite } from "../../storage/index.ts";
+import type { Storage } from "../../storage/index.ts";
 import { votersOf } from "../entries/index.ts";
 import type { ReplicaState } from "../replica/index.ts";
 import type { FetchedSnapshot } from "../snapshots/index.ts";
 import type { GroupProbe, ProbeSource } from "./probe.ts";
+import { StoreWriter } from "./store-writer.ts";
 
 /** Raft counts in ticks of this length. */
 export const TICK_MS = 25;
@@ -55,6 +56,8 @@ export interface DriverEvents {
   onStep(): void;
   /** What the leader wants to append now: asked in each step in which it leads and may append. */
   takeDrafts(firstIndex: Index): readonly Draft[];
+  /** The disk has no room for entries, or has again. */
+  onRoom(): void;
   /** The store failed: nothing more may be promised. */
   onStorageFailure(cause: unknown): void;
   /** The core broke an invariant: a bug, after which this member must not go on. */
@@ -70,7 +73,6 @@ export interface DriverEvents {
 export class RaftDriver {
   readonly raft: Raft;
   readonly #env: Env;
-  readonly #storage: Storage;
   readonly #timing: Timing;
   readonly #events: DriverEvents;
   readonly #probe: GroupProbe | undefined;
@@ -78,10 +80,12 @@ export class RaftDriver {
   #inbox: Input[] = [];
   #isScheduled = false;
   #isStopped = false;
-  /** The last write that was begun; those before it end first. */
+  readonly #writer: StoreWriter;
+  /** Of the last write that was begun, while it lasts; those before it end first. */
+  #lastHardState: Promise<void> | undefined;
   #lastWrite: Promise<void> | undefined;
-  /** While a snapshot is being put into the store, and writes wait behind it. */
-  #installing: Promise<void> | undefined;
+  /** Of `written`: told also when there is no room. */
+  readonly #awaitingWrite = new Set<() => void>();
   #fetched: FetchedSnapshot | undefined;
   /** Where the log on disk begins, or is about to. */
   #base: Index;
@@ -102,7 +106,12 @@ export class RaftDriver {
     source: ProbeSource;
   }) {
     this.#env = options.env;
-    this.#storage = options.storage;
+    this.#writer = new StoreWriter(options.env, options.storage, () => {
+      for (const resolve of this.#awaitingWrite) resolve();
+      this.#awaitingWrite.clear();
+      options.events.onRoom();
+      this.wake();
+    });
     this.#timing = options.timing;
     this.#events = options.events;
     this.#probe = options.probe;
@@ -127,6 +136,16 @@ export class RaftDriver {
 
   get isLeader(): boolean {
     return this.raft.role === "leader";
+  }
+
+  /** Why writes wait for room on the disk; undefined while there is room. */
+  get refusal(): MosaikError | undefined {
+    return this.#writer.refusal;
+  }
+
+  /** So much waits for room that nothing more should come. A leader's window, and one more, fit. */
+  get isOverfull(): boolean {
+    return this.refusal !== undefined && this.#writer.waitingBytes > 2 * LIMITS.inflightBytesMax;
   }
 
   /** Steps soon, together with what else comes in this turn. */
@@ -175,15 +194,27 @@ export class RaftDriver {
     this.enqueue({ type: "installed", snapshot: fetched.mark });
   }
 
-  /** Resolves when all that was to be written until now is. */
+  /** Resolves when all that was to be written until now is. @throws `storage-full` it waits for room; `closed` it never will be */
   async written(): Promise<void> {
-    await this.#lastWrite;
+    const write = this.#lastWrite;
+    if (write !== undefined && this.refusal === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#awaitingWrite.add(resolve);
+        void write.then(() => {
+          this.#awaitingWrite.delete(resolve);
+          resolve();
+        });
+      });
+    }
+    if (this.#isStopped) throw mosaikError("closed", "the driver is stopped");
+    if (this.refusal !== undefined) throw this.refusal;
   }
 
   /** No input has any effect from now on; writes under way go on. */
   stop(): void {
     this.#isStopped = true;
     this.#inbox = [];
+    this.#writer.stop();
     this.#discard();
   }
 
@@ -212,7 +243,8 @@ export class RaftDriver {
     this.#tellProbe(ready);
     if (ready.persist !== undefined) this.#write(ready.persist, fetched);
     if (ready.send.length > 0) this.#events.send(ready.send);
-    if (ready.sendAfterPersist.length > 0) this.#sendAfterPersist(ready.sendAfterPersist);
+    if (ready.sendAfterHardState.length > 0) this.#sendAfter(this.#lastHardState, ready.sendAfterHardState);
+    if (ready.sendAfterPersist.length > 0) this.#sendAfter(this.#lastWrite, ready.sendAfterPersist);
     if (fetched !== undefined) this.#events.onRestored(fetched.mark, fetched.state);
     if (ready.snapshotWanted !== undefined) this.#events.onSnapshotWanted(ready.snapshotWanted);
     if (ready.committed.length > 0) this.#events.onCommitted(ready.committed);
@@ -220,38 +252,32 @@ export class RaftDriver {
   }
 
   #write(persist: Persist, fetched: FetchedSnapshot | undefined): void {
-    const { writeId, hardState, truncateFrom, entries } = persist;
-    const isBehind = fetched !== undefined || this.#installing !== undefined;
+    const { writeId, hardState } = persist;
     this.#probe?.onWrite(this.#source, persist);
-    const change: StorageWrite = { hardState, truncateFrom, entries };
-    const begun = isBehind ? this.#writeBehind(persist, fetched) : this.#storage.write(change);
-    const write = begun.then(
-      () => {
-        if (this.#isStopped) return;
-        this.#probe?.onDurable(this.#source, persist);
-        if (this.#lastWrite === write) this.#lastWrite = undefined;
-        this.enqueue({ type: "persisted", writeId });
-      },
-      (cause: unknown) => this.#onWriteFailure(cause),
-    );
+    const written = this.#writer.write(persist, fetched?.writer);
+    if (hardState !== undefined) {
+      const voted = this.#whenWritten(written.hardState, () => {
+        this.#probe?.onHardStateDurable(this.#source, writeId, hardState);
+        if (this.#lastHardState === voted) this.#lastHardState = undefined;
+        this.enqueue({ type: "hard-state-persisted", writeId });
+      });
+      this.#lastHardState = voted;
+    }
+    const write = this.#whenWritten(written.all, () => {
+      this.#probe?.onDurable(this.#source, writeId);
+      if (this.#lastWrite === write) this.#lastWrite = undefined;
+      this.enqueue({ type: "persisted", writeId });
+    });
     this.#lastWrite = write;
   }
 
-  /** The term first, for a log is never of a later one; then the snapshot, alone; then what follows it. */
-  #writeBehind(persist: Persist, fetched: FetchedSnapshot | undefined): Promise<void> {
-    const { hardState, truncateFrom, entries } = persist;
-    const before = this.#installing ?? this.#lastWrite;
-    const all = async (): Promise<void> => {
-      await before;
-      if (hardState !== undefined) await this.#storage.write({ hardState });
-      await fetched?.writer.install();
-      if (truncateFrom !== undefined || entries.length > 0) await this.#storage.write({ truncateFrom, entries });
-    };
-    const installing = all().finally(() => {
-      if (this.#installing === installing) this.#installing = undefined;
-    });
-    this.#installing = installing;
-    return installing;
+  #whenWritten(written: Promise<void>, note: () => void): Promise<void> {
+    return written.then(
+      () => {
+        if (!this.#isStopped) note();
+      },
+      (cause: unknown) => this.#onWriteFailure(cause),
+    );
   }
 
   /** What Raft made of the last snapshot that came. */
@@ -271,9 +297,9 @@ export class RaftDriver {
   /** The log in memory begins later now: so does that on disk. */
   #prune(): void {
     const { index } = this.raft.base;
-    if (index <= this.#base || this.#installing !== undefined) return;
+    if (index <= this.#base || this.#writer.isInstalling) return;
     this.#base = index;
-    this.#storage.prunePrefix(index).catch((cause: unknown) => this.#onWriteFailure(cause));
+    this.#writer.prune(index).catch((cause: unknown) => this.#onWriteFailure(cause));
     this.#probe?.onCompact(this.#source, index, this.raft.snapshot?.index ?? 0);
   }
 
@@ -285,14 +311,14 @@ export class RaftDriver {
   }
 
   /** Promises leave only once all writes before them are durable; after a failed one they never leave. */
-  #sendAfterPersist(envelopes: readonly Envelope[]): void {
+  #sendAfter(write: Promise<void> | undefined, envelopes: readonly Envelope[]): void {
     const leave = (): void => {
       if (this.#isStopped) return;
       this.#tellVotes(envelopes);
       this.#events.send(envelopes);
     };
-    if (this.#lastWrite === undefined) leave();
-    else void this.#lastWrite.then(leave);
+    if (write === undefined) leave();
+    else void write.then(leave);
   }
 
   #drawElectionTicks(): number {

@@ -3,6 +3,7 @@
  * leads holds an office: it appends commands (`leader.ts`), keeps the voters healthy (`keeper.ts`, `membership.ts`) and ends sessions.
  */
 export { Compatibility } from "./compatibility.ts";
+export { DiskRoom } from "./disk-room.ts";
 export { TICK_MS, type Timing } from "./driver.ts";
 export { Life } from "./life.ts";
 export type { LifeContext, MemberOptions } from "./life-context.ts";

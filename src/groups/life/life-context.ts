@@ -6,6 +6,7 @@ import type { Support } from "../entries/index.ts";
 import type { MachineRuntime } from "../machine/index.ts";
 import type { ReplicaEvents } from "../replica/index.ts";
 import type { Compatibility } from "./compatibility.ts";
+import type { DiskRoom } from "./disk-room.ts";
 import type { Timing } from "./driver.ts";
 import type { GroupProbe } from "./probe.ts";
 
@@ -30,6 +31,7 @@ export interface LifeContext {
   isLeaving(): boolean;
   readonly replicaEvents: ReplicaEvents;
   readonly compatibility: Compatibility;
+  readonly room: DiskRoom;
   /** Leader, term, role or progress may have changed. */
   onChange(): void;
   onApplied(): void;

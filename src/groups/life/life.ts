@@ -257,6 +257,7 @@ export class Life {
     this.#puller.stop();
     this.snapshots.stop();
     this.office.stop();
+    this.#c.room.forget(this);
   }
 
   #makeDriver(hardState: HardState, { base, entries, snapshot }: StoredLog): RaftDriver {
@@ -280,6 +281,7 @@ export class Life {
         onReads: (reads, refused) => this.office.onReads(reads, refused),
         onStep: () => this.#onStep(),
         takeDrafts: (firstIndex) => this.office.takeDrafts(firstIndex),
+        onRoom: () => this.#c.room.note(this, driver.refusal),
         onStorageFailure: (cause) => this.#c.onStorageFailure(cause),
         onBug: (cause) => this.#c.onStop(cause),
       },
@@ -311,7 +313,9 @@ export class Life {
   /** A voter that hears its leader is fed by it. */
   #updatePuller(): void {
     const isFed = this.role === "voter" && this.driver.raft.leader !== undefined;
-    this.#puller.update(!isFed && this.#surroundings.mayPull);
+    // Without room what is pulled would gather in memory.
+    const hasRoom = this.driver.refusal === undefined;
+    this.#puller.update(hasRoom && !isFed && this.#surroundings.mayPull);
   }
 
   /** There is a leader that serves. An observer mostly has no bond with it; in an incarnation that ever served, whoever leads does. */
@@ -329,6 +333,8 @@ export class Life {
       if (message.type === "append" && (this.#onlineAt?.term ?? 0) < message.term) {
         this.#onlineAt = { term: message.term, index: message.commit };
       }
+      // As if the wire had lost it: it is sent again.
+      if (message.type === "append" && message.entries.length > 0 && this.driver.isOverfull) continue;
       this.driver.enqueue({ type: "message", from: bond.member, message });
     }
   }

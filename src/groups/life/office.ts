@@ -16,6 +16,9 @@ import { SessionKeeper, type SessionView } from "./session-keeper.ts";
 /** How often a leader looks whose owners are away. */
 const SESSIONS_LOOK_MS = 500;
 
+/** Who leads best, comes first. */
+const Reluctance = { none: 0, reluctant: 1, full: 2 } as const;
+
 export interface OfficeOptions {
   readonly context: LifeContext;
   readonly driver: RaftDriver;
@@ -50,6 +53,14 @@ export class Office {
     return this.#term?.isServing === true && !this.#o.replica.isOutdated;
   }
 
+  /** What is appended can come to be committed: neither our own disk is full, nor those of too many voters. */
+  get hasRoom(): boolean {
+    const { driver } = this.#o;
+    if (driver.refusal !== undefined) return false;
+    const { voters } = driver.raft;
+    return voters.filter((voter) => this.#bondOf(voter)?.status.isFull === true).length * 2 < voters.length;
+  }
+
   /** After each step: takes office, leaves it, or begins to serve. */
   update(): void {
     const { driver } = this.#o;
@@ -64,12 +75,13 @@ export class Office {
     if (!this.#term.isServing) this.#updateServing(this.#term);
     this.#term.onCommit(raft.commit);
     if (this.#term.agreed === undefined) this.#agree(this.#term);
-    // While it hands over nothing is appended, and a step that changes nothing must not ask for the next.
-    if (this.#term.wantsToAppend && !raft.isHandingOver) driver.wake();
+    // A step that changes nothing must not ask for the next.
+    if (this.#term.wantsToAppend && this.#mayAppend) driver.wake();
   }
 
   /** Each tick. */
   tick(): void {
+    if (this.#o.driver.isLeader) this.#yieldIfFull();
     if (this.#term === undefined || this.#keeper === undefined || !this.#o.replica.isOpen) return;
     this.#endSessions(this.#term);
     this.#agree(this.#term);
@@ -88,7 +100,7 @@ export class Office {
       isFit: (peer) => this.#o.context.compatibility.isFit(this.#o.context.bonds.get(peer)),
     });
     if (isSettled) this.#release(raft.voters);
-    if (change !== undefined && isSettled && !raft.isHandingOver) {
+    if (change !== undefined && isSettled && this.#mayAppend) {
       const { logger, groupId } = this.#o.context;
       const fields = {
         group: UniqueId.short(groupId),
@@ -104,7 +116,7 @@ export class Office {
   }
 
   takeDrafts(firstIndex: Index): readonly Draft[] {
-    return this.#term?.takeDrafts(firstIndex) ?? [];
+    return this.hasRoom ? (this.#term?.takeDrafts(firstIndex) ?? []) : [];
   }
 
   /** What our log may hold from now on; as leader also before it is applied. */
@@ -193,7 +205,11 @@ export class Office {
     const next = this.#o.context.compatibility.next(term.agreed);
     if (next === undefined) return;
     term.agreeOn(next);
-    if (term.wantsToAppend && !this.#o.driver.raft.isHandingOver) this.#o.driver.wake();
+    if (term.wantsToAppend && this.#mayAppend) this.#o.driver.wake();
+  }
+
+  get #mayAppend(): boolean {
+    return !this.#o.driver.raft.isHandingOver && this.hasRoom;
   }
 
   #newSessionKeeper(): SessionKeeper {
@@ -236,13 +252,23 @@ export class Office {
     }
   }
 
+  /** Others can write what we cannot. Tried again each tick. */
+  #yieldIfFull(): void {
+    const { driver } = this.#o;
+    if (driver.refusal === undefined || driver.raft.isHandingOver) return;
+    const target = this.#successor();
+    if (target !== undefined && this.#reluctance(target) < Reluctance.full) {
+      driver.enqueue({ type: "transfer", to: target });
+    }
+  }
+
   #yieldIfReluctant(): void {
     const { context } = this.#o;
     this.#patienceTicks = ticks(context.timing.electionTimeoutMs);
     const isReluctant = context.timing.electionFactor > 1 || this.#o.replica.failure !== undefined;
     if (!isReluctant || this.#term?.isServing !== true) return;
     const target = this.#successor();
-    if (target !== undefined && this.#bondOf(target)?.status.isReluctant === false) {
+    if (target !== undefined && this.#reluctance(target) === Reluctance.none) {
       this.#o.driver.enqueue({ type: "transfer", to: target });
     }
   }
@@ -260,7 +286,9 @@ export class Office {
   }
 
   #reluctance(member: MemberId): number {
-    return this.#bondOf(member)?.status.isReluctant === true ? 1 : 0;
+    const status = this.#bondOf(member)?.status;
+    if (status?.isFull === true) return Reluctance.full;
+    return status?.isReluctant === true ? Reluctance.reluctant : Reluctance.none;
   }
 
   #bondOf(member: MemberId): Bond | undefined {

@@ -37,8 +37,10 @@ export interface GroupProbe {
   onVoter(source: ProbeSource, steering: VoterSteering): void;
   /** This write was handed to the store, after all before it. */
   onWrite(source: ProbeSource, persist: Persist): void;
-  /** The store says that it is durable; called before anything leaves that waited for it. */
-  onDurable(source: ProbeSource, persist: Persist): void;
+  /** The store says that this hard state, of that write, is durable; called before anything leaves that waited for it. */
+  onHardStateDurable(source: ProbeSource, writeId: number, hardState: HardState): void;
+  /** The store says that all of that write is durable; called before anything leaves that waited for it. */
+  onDurable(source: ProbeSource, writeId: number): void;
   /** A granted vote leaves this member. */
   onVote(source: ProbeSource, term: Term, candidate: MemberId): void;
   /** Entries at and after `from` leave the log (in memory; the write may still be under way). */

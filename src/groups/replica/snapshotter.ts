@@ -148,7 +148,7 @@ export class Snapshotter {
   }
 
   #onFailed(cause: unknown): void {
-    if (this.#o.scope.isClosed || this.#isGivenUp) return;
+    if (this.#o.scope.isClosed || this.#isGivenUp || MosaikError.is(cause, "closed")) return;
     if (MosaikError.is(cause, "storage-full"))
       this.#o.logger.warn({ cause }, "no room for a snapshot; the log is kept");
     else this.#o.onFailure(cause);

@@ -16,6 +16,15 @@ export function closedUnsent(cause: unknown): MosaikError {
   return mosaikError("closed", "the group was closed before the command was sent", { outcome: "not-applied", cause });
 }
 
+/** Never sent: whoever leads has no room for it. */
+export function storageFull(rejected: readonly unknown[], path: string): MosaikError {
+  return mosaikError("storage-full", "the group's disks have no room for the command; it was not sent", {
+    outcome: "not-applied",
+    details: { path },
+    hidden: { rejected },
+  });
+}
+
 /** Sent, and nobody here knows more. */
 export function outcomeUnknown(receipt: Receipt, rejected: readonly unknown[], cause?: unknown): MosaikError {
   return mosaikError("outcome-unknown", "the command was sent, and what became of it is not known", {

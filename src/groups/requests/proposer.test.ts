@@ -21,6 +21,7 @@ const SECOND_US = 1_000_000;
  * numbers below 10.
  */
 class HastyLeader implements Route {
+  noRoomAt: string | undefined = undefined;
   readonly proposer: Proposer;
   readonly #draw: () => number;
   #opening: string | undefined;
@@ -87,6 +88,7 @@ class HastyLeader implements Route {
 
 /** A leader that notes what it gets. */
 class Leader implements Route {
+  noRoomAt: string | undefined = undefined;
   readonly opened: string[] = [];
   /** Numbers, frame by frame. */
   readonly frames: number[][] = [];

@@ -5,12 +5,21 @@ import { FRAME_COMMANDS_MAX } from "../bonds/index.ts";
 import { bytesOf, type CommandBatch, type CommandSupport, type NumberedBatch } from "../entries/index.ts";
 import type { AppliedBatch } from "../replica/index.ts";
 import { encodeReceipt, type SessionIndex, type SessionTable } from "../sessions/index.ts";
-import { closedUnsent, notSent, outcomeUnknown, resultUnavailable, unsupported } from "./proposer-errors.ts";
+import {
+  closedUnsent,
+  notSent,
+  outcomeUnknown,
+  resultUnavailable,
+  storageFull,
+  unsupported,
+} from "./proposer-errors.ts";
 
 /** Where commands go now: the leader, here or over a bond. */
 export interface Route {
   /** Much of what was sent has not left yet: more would only gather, and be sent again. */
   readonly isFull: boolean;
+  /** Whoever leads cannot append, for want of room: the path of our store, or nothing if other disks are full. Undefined: it can. */
+  readonly noRoomAt: string | undefined;
   openSession(key: string): void;
   closeSession(key: string): void;
   /** False: enough for now, `pump` again when there is room. */
@@ -42,6 +51,8 @@ interface Operation {
 
 const FRAME_BYTES_MAX = 1024 * 1024;
 const RESEND_AFTER_US = 1_000_000;
+/** A leader without room hands over to who has some. If this takes longer, there is nobody. */
+const NO_ROOM_AFTER_US = 2_000_000;
 
 /**
  * This node's own commands on their way: numbered when first sent, sent in order, sent again to each new leader until they are applied here.
@@ -66,6 +77,8 @@ export class Proposer {
   /** Since when nothing of ours was applied, as far as the last sweep could see. */
   #progressUs = 0;
   #hasProgress = false;
+  /** Since when whoever leads has no room. */
+  #noRoomSinceUs: number | undefined;
   #bytes = 0;
   /** Why nothing is taken any more. */
   #end: MosaikError | undefined;
@@ -133,6 +146,7 @@ export class Proposer {
   /** Sends what can be sent. */
   pump(): void {
     if (this.#route === undefined || (this.pending === 0 && !this.#wantsSession)) return;
+    if (this.#route.noRoomAt !== undefined) return;
     if (this.#session === undefined) {
       if (!this.#isOpening) {
         this.#isOpening = true;
@@ -224,11 +238,15 @@ export class Proposer {
   sweep(): void {
     const now = this.#nowUs();
     // Nothing can be applied while it waits here to leave.
-    if (this.#hasProgress || this.#route?.isFull === true) this.#progressUs = now;
+    const hasNoRoom = this.#route?.noRoomAt !== undefined;
+    if (this.#hasProgress || hasNoRoom || this.#route?.isFull === true) this.#progressUs = now;
     this.#hasProgress = false;
+    this.#noRoomSinceUs = hasNoRoom ? (this.#noRoomSinceUs ?? now) : undefined;
+    const isHopeless = now - (this.#noRoomSinceUs ?? now) >= NO_ROOM_AFTER_US;
     for (const operation of [...this.#sent.values(), ...this.#waiting]) {
-      if (!operation.isAbandoned && now >= operation.call.deadlineUs)
-        this.#giveUp(operation, "group-offline", undefined);
+      if (operation.isAbandoned) continue;
+      const isOver = now >= operation.call.deadlineUs || (isHopeless && operation.number === 0);
+      if (isOver) this.#giveUp(operation, "group-offline", undefined);
     }
     if ((this.pending > 0 || this.#wantsSession) && now - this.#progressUs > RESEND_AFTER_US) {
       this.#progressUs = now;
@@ -367,7 +385,9 @@ export class Proposer {
     operation.isAbandoned = true;
     if (this.#waiting.delete(operation)) {
       this.#bytes -= operation.bytes;
-      operation.call.onFailed(notSent(code, operation.call.values, cause));
+      const { values } = operation.call;
+      const path = code === "group-offline" && cause === undefined ? this.#route?.noRoomAt : undefined;
+      operation.call.onFailed(path === undefined ? notSent(code, values, cause) : storageFull(values, path));
     } else if (this.#sent.has(operation.number)) {
       operation.call.onFailed(outcomeUnknown(this.#receipt(operation), operation.call.values, cause));
     }

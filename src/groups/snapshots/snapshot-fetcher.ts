@@ -330,8 +330,14 @@ export class SnapshotFetcher {
       return this.#onNonsense(transfer);
     }
     this.#o.scope.spawn(async () => {
-      const writer = await transfer.written.then(() => transfer.writer).catch(() => undefined);
-      if (writer === undefined || this.#transfer !== transfer) return;
+      // All the room that it takes is taken before the log is given up for it.
+      const sealed = transfer.written.then(() => transfer.writer).then((writer) => writer.seal());
+      const isSealed = await sealed.then(
+        () => true,
+        (cause: unknown) => void this.#onWriteFailed(transfer, cause),
+      );
+      if (isSealed !== true || this.#transfer !== transfer) return;
+      const writer = await transfer.writer;
       this.#transfer = undefined;
       this.#timer?.cancel();
       this.#timer = undefined;

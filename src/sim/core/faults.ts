@@ -4,11 +4,11 @@ import type { CoreWorld } from "./world.ts";
 
 const MS = 1_000;
 
-type FaultKind = "crash" | "blackout" | "pause" | "isolate" | "split" | "one-way" | "link" | "wish";
+type FaultKind = "crash" | "blackout" | "pause" | "full" | "isolate" | "split" | "one-way" | "link" | "wish";
 /** The likelier, the more often named. */
 const KINDS: readonly FaultKind[] = [
   ...(["crash", "crash", "pause", "isolate", "isolate", "isolate"] as const),
-  ...(["blackout", "split", "one-way", "link", "wish"] as const),
+  ...(["blackout", "full", "split", "one-way", "link", "wish"] as const),
 ];
 
 /** What keeps a leader's work half done: its log survives, its messages do not. */
@@ -16,7 +16,7 @@ const LEADER_KINDS: readonly FaultKind[] = ["isolate", "isolate", "isolate", "is
 
 /** Crashes, pauses and cuts, at random and at delicate moments; at the end everything is made whole. */
 export class CoreFaults {
-  readonly counts = { crash: 0, pause: 0 };
+  readonly counts = { crash: 0, pause: 0, full: 0 };
   readonly #world: CoreWorld;
   readonly #random: SeededRandom;
 
@@ -66,6 +66,7 @@ export class CoreFaults {
     if (kind === "crash") this.#crash(node);
     else if (kind === "blackout") this.#blackout();
     else if (kind === "pause") this.#pause(node);
+    else if (kind === "full") this.#fill(node);
     else if (kind === "link") this.#closeLinks(node);
     else if (kind === "wish") this.#wish(node);
     else this.#cut(kind, node);
@@ -79,7 +80,8 @@ export class CoreFaults {
   }
 
   #crash(node: CoreNode): void {
-    node.crash(this.#random.below(node.writesUnderWay + 1));
+    const survivors = this.#random.below(node.writesUnderWay + 1);
+    node.crash(survivors, this.#random.between(survivors, node.writesUnderWay));
     this.counts.crash++;
     if (this.#random.chance(1, 2)) this.#closeLinks(node);
     const downUs = this.#random.chance(1, 2) ? this.#random.below(30 * MS) : this.#drawRepairUs();
@@ -105,6 +107,12 @@ export class CoreFaults {
     this.counts.pause++;
     // Scheduled before all that will wait for its end, so that a leader that slept is asked before it is told.
     this.#world.after(pauseUs, () => this.#world.onAwake(node));
+  }
+
+  /** Entries wait for room, terms and votes do not. */
+  #fill(node: CoreNode): void {
+    node.fullUntilUs = this.#world.nowUs + this.#drawRepairUs();
+    this.counts.full++;
   }
 
   #cut(kind: FaultKind, node: CoreNode): void {

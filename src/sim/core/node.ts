@@ -26,7 +26,16 @@ export interface CoreSnapshot {
 
 interface Write {
   readonly persist: Persist | undefined;
+  readonly afterHardState: readonly Envelope[];
   readonly after: readonly Envelope[];
+  isHardStateDone: boolean;
+}
+
+/** What a part of a write that is durable leads to: messages that waited for it, and the id to report. */
+interface Done {
+  readonly after: readonly Envelope[];
+  readonly writeId: number | undefined;
+  readonly isVote: boolean;
 }
 
 /** One bare member with its disk. Tells the checker all that it does. */
@@ -39,8 +48,11 @@ export class CoreNode {
   pausedUntilUs = 0;
   /** The last term in which it committed something as leader. */
   committedInTerm: Term | undefined;
-  /** When the last write under way will be done. */
+  /** When the last write under way will be done, and the last hard state. */
   diskBusyUntilUs = 0;
+  hardStateBusyUntilUs = 0;
+  /** Until then its disk has room for terms and votes alone. */
+  fullUntilUs = 0;
   readonly #checker: RaftInvariants;
   readonly #options: Omit<RaftOptions, "self" | "hardState" | "entries" | "electionTicks">;
   #hardState: HardState;
@@ -111,12 +123,14 @@ export class CoreNode {
     return { type: "installed", snapshot: snapshot.mark };
   }
 
-  /** @param survivors - how many of the writes under way reach the disk all the same */
-  crash(survivors: number): void {
+  /** How many of the writes under way reach the disk all the same; of those after them some hard states may. */
+  crash(survivors: number, hardStateSurvivors: number): void {
     for (const write of this.#writes.slice(0, survivors)) this.#applyToDisk(write);
+    for (const write of this.#writes.slice(survivors, hardStateSurvivors)) this.#applyHardState(write);
     this.#writes = [];
     this.raft = undefined;
     this.diskBusyUntilUs = 0;
+    this.hardStateBusyUntilUs = 0;
   }
 
   get writesUnderWay(): number {
@@ -134,19 +148,31 @@ export class CoreNode {
   }
 
   /** True if there is something to wait for. */
-  beginWrite({ persist, sendAfterPersist: after }: Ready): boolean {
-    if (persist === undefined && after.length === 0) return false;
-    this.#writes.push({ persist, after });
+  beginWrite({ persist, sendAfterHardState: afterHardState, sendAfterPersist: after }: Ready): boolean {
+    if (persist === undefined && afterHardState.length === 0 && after.length === 0) return false;
+    this.#writes.push({ persist, afterHardState, after, isHardStateDone: false });
     return true;
   }
 
-  /** The oldest write is durable: the messages that waited for it, and the id to report. */
-  finishWrite(): { after: readonly Envelope[]; writeId: number | undefined; isVote: boolean } {
+  /** The oldest hard state that is not durable yet is. */
+  finishHardState(): Done {
+    const write = this.#writes.find(({ isHardStateDone }) => !isHardStateDone);
+    if (write === undefined) throw new Error(`${this.name} has no hard state under way`);
+    this.#applyHardState(write);
+    const { persist, afterHardState } = write;
+    return {
+      after: afterHardState,
+      writeId: persist?.hardState && persist.writeId,
+      isVote: persist?.hardState?.votedFor !== undefined,
+    };
+  }
+
+  /** The rest of the oldest write is durable, too. */
+  finishWrite(): Done {
     const write = this.#writes.shift();
     if (write === undefined) throw new Error(`${this.name} has no write under way`);
     this.#applyToDisk(write);
-    const { persist, after } = write;
-    return { after, writeId: persist?.writeId, isVote: persist?.hardState?.votedFor !== undefined };
+    return { after: write.after, writeId: write.persist?.writeId, isVote: false };
   }
 
   #onInstalled(index: Index): void {
@@ -157,7 +183,9 @@ export class CoreNode {
     this.#checker.onSnapshot(this.name, snapshot.mark, snapshot.state);
   }
 
-  #applyToDisk({ persist }: Write): void {
+  #applyToDisk(write: Write): void {
+    const { persist } = write;
+    this.#applyHardState(write);
     if (persist === undefined) return;
     if (persist.snapshot !== undefined) {
       this.#snapshot = this.#received.get(persist.snapshot.index);
@@ -166,9 +194,15 @@ export class CoreNode {
     }
     if (persist.truncateFrom !== undefined) this.#entries.length = persist.truncateFrom - this.#base.index - 1;
     this.#entries.push(...persist.entries);
-    if (persist.hardState === undefined) return;
-    this.#hardState = persist.hardState;
-    this.#checker.onHardState(this.name, persist.hardState.term, persist.hardState.votedFor);
+  }
+
+  #applyHardState(write: Write): void {
+    const hardState = write.persist?.hardState;
+    if (write.isHardStateDone) return;
+    write.isHardStateDone = true;
+    if (hardState === undefined) return;
+    this.#hardState = hardState;
+    this.#checker.onHardState(this.name, hardState.term, hardState.votedFor);
   }
 
   get #diskLast(): Index {

@@ -154,13 +154,20 @@ export class CoreWorld {
 
   #write(node: CoreNode): void {
     const takesUs = this.isFaulty ? this.#random.below(this.plan.diskUsMax + 1) : 0;
-    node.diskBusyUntilUs = Math.max(node.diskBusyUntilUs, this.nowUs + takesUs);
+    node.hardStateBusyUntilUs = Math.max(node.hardStateBusyUntilUs, this.nowUs + takesUs);
+    node.diskBusyUntilUs = Math.max(node.diskBusyUntilUs, node.hardStateBusyUntilUs, node.fullUntilUs);
+    this.afterOn(node, node.hardStateBusyUntilUs - this.nowUs, () => {
+      const { after, writeId, isVote } = node.finishHardState();
+      this.trace(`disk ${node.name} hard state ${writeId ?? "-"}`);
+      for (const envelope of after) this.network.send(envelope);
+      if (writeId !== undefined) this.step(node, [{ type: "hard-state-persisted", writeId }]);
+      if (isVote) this.#faults.onVote(node);
+    });
     this.afterOn(node, node.diskBusyUntilUs - this.nowUs, () => {
-      const { after, writeId, isVote } = node.finishWrite();
+      const { after, writeId } = node.finishWrite();
       this.trace(`disk ${node.name} ${writeId ?? "-"}`);
       for (const envelope of after) this.network.send(envelope);
       if (writeId !== undefined) this.step(node, [{ type: "persisted", writeId }]);
-      if (isVote) this.#faults.onVote(node);
     });
   }
 

@@ -4,17 +4,18 @@ import { type Env, mosaikError } from "../../env/index.ts";
 import type { UniqueId } from "../../identity/index.ts";
 import type { StorageFactory } from "../types.ts";
 import { type DirectoryLock, lockDirectory } from "./directory-lock.ts";
-import type { FileSystem } from "./file-system.ts";
+import { type FileSystem, isNoRoom } from "./file-system.ts";
 import { realFileSystem } from "./real-file-system.ts";
 import { type SegmentSizes, USUAL_SIZES } from "./room.ts";
 import { loadOrCreateSecret } from "./secret-file.ts";
 import { openStore } from "./store-folder.ts";
+import { storageError } from "./write-queue.ts";
 
 /** What one node keeps on disk. Its own as long as it is open. */
 export interface DataDirectory {
   readonly path: string;
   readonly storage: StorageFactory;
-  /** 32 bytes, the same at every call and in every life. @throws `storage-failed` */
+  /** 32 bytes, the same at every call and in every life. @throws `storage-failed`, `storage-full` */
   loadOrCreateSecret(): Promise<Uint8Array>;
   /** Lets the directory go. Close the stores first: who opens it next shall find them at rest. Idempotent. */
   close(): Promise<void>;
@@ -23,7 +24,7 @@ export interface DataDirectory {
 /**
  * Takes a directory, and makes it if it is missing.
  *
- * @throws `data-dir-locked` another node has it; `storage-failed`
+ * @throws `data-dir-locked` another node has it; `storage-failed`, `storage-full`
  */
 export async function openDataDirectory(env: Env, path: string): Promise<DataDirectory> {
   const directory = resolvePath(path);
@@ -34,6 +35,7 @@ export async function openDataDirectory(env: Env, path: string): Promise<DataDir
     lock = await lockDirectory(env, directory);
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "data-dir-locked") throw cause;
+    if (isNoRoom(cause)) throw storageError(cause, directory);
     throw mosaikError("storage-failed", "the data directory cannot be had", { details: { path: directory }, cause });
   }
   let releasing: Promise<void> | undefined;

@@ -54,6 +54,10 @@ export class FileDisk implements NodeDisk {
     this.#delay = delay;
   }
 
+  setRoom(bytes?: number): void {
+    this.files.setRoom(bytes === undefined ? Number.MAX_SAFE_INTEGER : this.files.usedBytes + bytes);
+  }
+
   /** Only that one fails: whoever goes on as if nothing had happened is found out. */
   failAfter(steps: number): void {
     this.files.failAfter(steps + 1);

@@ -1,4 +1,4 @@
-import { assert, LIMITS, type MosaikError, mosaikError } from "../../env/index.ts";
+import { assert, LIMITS, MosaikError, mosaikError } from "../../env/index.ts";
 import type { Entry, HardState, Index, LogPosition } from "../../raft/index.ts";
 import { drawOpeningId } from "../memory.ts";
 import type {
@@ -46,6 +46,8 @@ export class FileStorage implements Storage {
   readonly #writes: WriteQueue;
   /** Gives up snapshots that are still coming in, and the successor that is being written. */
   readonly #unfinished = new Set<() => Promise<void>>();
+  /** There was no room to put the store aside. */
+  #moveAgain: (() => Promise<void>) | undefined;
   #noting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -152,9 +154,15 @@ export class FileStorage implements Storage {
   }
 
   async setAside(reason: string): Promise<void> {
+    if (this.#moveAgain !== undefined) return this.#guard(this.#moveAgain);
     if (this.#closing !== undefined) throw mosaikError("closed", "the store is closed");
     this.#closing = this.#shutDown(() => this.#o.moveAside(reason));
-    await this.#closing;
+    try {
+      await this.#closing;
+    } catch (cause) {
+      if (MosaikError.is(cause, "storage-full")) this.#moveAgain = () => this.#o.moveAside(reason);
+      throw cause;
+    }
   }
 
   async createSuccessor(): Promise<Successor> {
@@ -224,13 +232,22 @@ export class FileStorage implements Storage {
     };
     const end = async (plan: (ref: SnapshotRef, head: SnapshotHead) => PlannedChange): Promise<void> => {
       const ref = await attempt(() => file.end());
+      // From here on the log may name the file.
       isOver = true;
       this.#unfinished.delete(discard);
       const { index, term, configuration } = file.place;
-      await this.#change(() => plan(ref, { index, term, configuration, bytes: ref.bytes }));
+      try {
+        await this.#change(() => plan(ref, { index, term, configuration, bytes: ref.bytes }));
+      } catch (cause) {
+        if (!MosaikError.is(cause, "storage-full")) throw cause;
+        isOver = false;
+        this.#unfinished.add(discard);
+        throw cause;
+      }
     };
     return {
       write: (chunk) => attempt(() => file.write(chunk)),
+      seal: () => attempt(async () => void (await file.end())),
       save: () => end((ref, head) => this.#view.planSave(ref, head)),
       install: (whose) => end((ref, head) => this.#view.planReset(ref, head, whose)),
       discard: () => this.#guard(discard),

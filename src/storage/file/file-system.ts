@@ -76,9 +76,12 @@ export async function writeWhole(
   try {
     await file.write(bytes, 0);
     await file.syncData();
-  } finally {
+  } catch (cause) {
     await file.close();
+    await files.remove(part).catch(() => undefined);
+    throw cause;
   }
+  await file.close();
   await files.rename(part, `${place.folder}/${place.name}`);
   await files.syncDirectory(place.folder);
 }

@@ -12,7 +12,8 @@ const FILE_BYTES = MAGIC.length + 4 + ID_BYTES + 4;
 /**
  * The 32 secret bytes of this node's identity, from a file for its owner alone (0600); drawn and stored, durably, if there is none.
  *
- * @throws `storage-failed` the file cannot be had, or is not as it was written: a new identity is not drawn behind the user's back
+ * @throws `storage-failed` the file cannot be had, or is not as it was written: a new identity is not drawn behind the user's back;
+ * `storage-full` there is no room to store a new one
  */
 export async function loadOrCreateSecret(files: FileSystem, env: Env, directory: string): Promise<Uint8Array> {
   const path = `${directory}/${NAME}`;

@@ -79,7 +79,7 @@ export class SimFileSystem implements FileSystem {
     this.#folders.makeFolder(path);
     this.#folders.syncAll();
   }
-  /** Files may not grow beyond this, all together. */
+  /** Files may not grow beyond this, all together; once they have, there are no new names either. */
   setRoom(bytes: number): void {
     this.#roomBytes = bytes;
   }
@@ -140,6 +140,7 @@ export class SimFileSystem implements FileSystem {
       let file = this.#folders.find(path);
       if (file === undefined) {
         if (mode !== "create") throw failure("ENOENT", path);
+        this.#checkRoom(path);
         file = new SimFile(this.#random);
         this.#folders.set(path, file);
       }
@@ -150,7 +151,9 @@ export class SimFileSystem implements FileSystem {
 
   makeDirectory(path: string): Promise<void> {
     return this.#io(`mkdir ${path}`, () => {
-      if (this.#folders.find(path) === undefined) this.#folders.makeFolder(path);
+      if (this.#folders.find(path) !== undefined) return;
+      this.#checkRoom(path);
+      this.#folders.makeFolder(path);
     });
   }
 
@@ -218,6 +221,10 @@ export class SimFileSystem implements FileSystem {
   #partOf(length: number, position: number): number {
     const end = position + this.#random.below(length + 1);
     return Math.max(0, end - (end % SECTOR_BYTES) - position);
+  }
+
+  #checkRoom(path: string): void {
+    if (this.#roomBytes < Number.MAX_SAFE_INTEGER && this.usedBytes >= this.#roomBytes) throw failure("ENOSPC", path);
   }
 
   #write(path: string, file: SimFile, bytes: Buffer, position: number): void {

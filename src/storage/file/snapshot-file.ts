@@ -25,6 +25,7 @@ export class SnapshotFileWriter {
   readonly #file: OpenFile;
   #chunk = Buffer.alloc(SUM_BYTES + LIMITS.snapshotChunkBytes);
   #filled = 0;
+  #ended: SnapshotRef | undefined;
   #chunks = 0;
   #position: number;
 
@@ -63,8 +64,9 @@ export class SnapshotFileWriter {
     }
   }
 
-  /** Durable under its own name from now on. */
+  /** Durable under its own name from now on. Idempotent. */
   async end(): Promise<SnapshotRef> {
+    if (this.#ended !== undefined) return this.#ended;
     const bytes = this.#chunks * LIMITS.snapshotChunkBytes + this.#filled;
     if (this.#filled > 0) await this.#flush();
     await this.#file.syncData();
@@ -72,13 +74,15 @@ export class SnapshotFileWriter {
     const path = (isPart: boolean): string => `${this.#folder}/${snapshotName(this.id, isPart)}`;
     await this.#files.rename(path(true), path(false));
     await this.#files.syncDirectory(this.#folder);
-    return { id: this.id, index: this.place.index, term: this.place.term, bytes };
+    this.#ended = { id: this.id, index: this.place.index, term: this.place.term, bytes };
+    return this.#ended;
   }
 
-  /** After a failure, too. */
+  /** After a failure, too, and after the end, if nobody names it. */
   async discard(): Promise<void> {
-    await this.#file.close().catch(() => undefined);
-    await this.#files.remove(`${this.#folder}/${snapshotName(this.id, true)}`);
+    const isPart = this.#ended === undefined;
+    if (isPart) await this.#file.close().catch(() => undefined);
+    await this.#files.remove(`${this.#folder}/${snapshotName(this.id, isPart)}`);
   }
 
   async #flush(): Promise<void> {

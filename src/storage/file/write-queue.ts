@@ -112,9 +112,13 @@ export class WriteQueue {
         if (!this.#room.isNextInUse) this.#prepare(cost);
         break;
       }
+      // There may be room again: look first, and judge then.
+      if (verdict === "refuse" && this.#isRetryDue) {
+        this.#prepare(cost);
+        break;
+      }
       this.#waiting.shift();
       if (verdict === "refuse") {
-        this.#retryRoom();
         request.reject(storageFull(this.#o.folder));
         continue;
       }
@@ -161,9 +165,8 @@ export class WriteQueue {
       });
   }
 
-  #retryRoom(isSure = false): void {
-    const waitedUs = this.#o.env.clock.monotonicUs() - this.#fullAtUs;
-    if (this.#room.isFull && (isSure || waitedUs >= ROOM_RETRY_MS * 1_000)) this.#prepare(0);
+  get #isRetryDue(): boolean {
+    return this.#o.env.clock.monotonicUs() - this.#fullAtUs >= ROOM_RETRY_MS * 1_000;
   }
 
   // ── Writing ──
@@ -237,7 +240,7 @@ export class WriteQueue {
       await this.#o.files.remove(`${this.#o.folder}/${snapshotName(obsolete.id)}`);
       hasFreed = true;
     }
-    if (hasFreed) this.#retryRoom(true);
+    if (hasFreed && this.#room.isFull) this.#prepare(0);
   }
 
   #tellIdle(): void {

@@ -1,0 +1,196 @@
+import { type Env, LIMITS, MosaikError, mosaikError, type Timer } from "../../env/index.ts";
+import type { Entry, HardState, Index, Persist } from "../../raft/index.ts";
+import type { SnapshotWriter, Storage } from "../../storage/index.ts";
+
+/** What the disk has no room for is tried again after this. */
+export const ROOM_RETRY_MS = 1_000;
+
+/** When the two parts of a step's write are durable. Both reject with what the disk said, or as the writer stops. */
+export interface Written {
+  /** The hard state, and all before it. */
+  readonly hardState: Promise<void>;
+  /** All of it, and all before it. */
+  readonly all: Promise<void>;
+}
+
+/** What a step changes in the log. */
+interface LogChange {
+  readonly install: SnapshotWriter | undefined;
+  readonly truncateFrom: Index | undefined;
+  readonly entries: readonly Entry[];
+  readonly bytes: number;
+  readonly resolve: () => void;
+  readonly reject: (cause: unknown) => void;
+}
+
+/**
+ * Brings a driver's writes to its store, and keeps those that find no room until there is some.
+ *
+ * Invariants: changes of the log reach the store in their order, one write at a time, and none before the hard states that came before it, for a log
+ * is never of a later term. Hard states wait for nothing but each other, and never go back: whatever is tried again is the latest. That is safe,
+ * for what a crash leaves is then a store whose last entries never came, and nobody was told of these.
+ */
+export class StoreWriter {
+  readonly #env: Env;
+  readonly #storage: Storage;
+  /** There is no room, or there is again. */
+  readonly #onRoom: () => void;
+  #hardState: HardState | undefined;
+  /** Resolves with the last of them. */
+  #hardStates: Promise<void> = DONE;
+  #log: LogChange[] = [];
+  #isWriting = false;
+  /** Attempts that found no room. */
+  #refused = 0;
+  #refusal: MosaikError | undefined;
+  #retry: { readonly timer: Timer; readonly due: Promise<void>; readonly end: () => void } | undefined;
+  #isStopped = false;
+
+  constructor(env: Env, storage: Storage, onRoom: () => void) {
+    this.#env = env;
+    this.#storage = storage;
+    this.#onRoom = onRoom;
+  }
+
+  /** Something waits for room on the disk: why. */
+  get refusal(): MosaikError | undefined {
+    return this.#refusal;
+  }
+
+  /** Of entries that are not durable yet. */
+  get waitingBytes(): number {
+    return this.#log.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** A snapshot is to replace the log. */
+  get isInstalling(): boolean {
+    return this.#log.some(({ install }) => install !== undefined);
+  }
+
+  /** @param install - replaces the log, after the hard state and before the entries */
+  write({ hardState, truncateFrom, entries }: Persist, install: SnapshotWriter | undefined): Written {
+    if (hardState !== undefined) this.#writeHardState(hardState);
+    if (install !== undefined) {
+      this.#log.push({ install, truncateFrom: undefined, entries: [], bytes: 0, resolve: NOTHING, reject: NOTHING });
+    }
+    const all = new Promise<void>((resolve, reject) => {
+      const bytes = entries.reduce((sum, { data }) => sum + data.length, 0);
+      this.#log.push({ install: undefined, truncateFrom, entries, bytes, resolve, reject });
+    });
+    if (!this.#isWriting) void this.#writeLog();
+    return { hardState: this.#hardStates, all };
+  }
+
+  /** Not in order with the rest: what goes is on disk, and is never written again. It makes room. */
+  prune(upTo: Index): Promise<void> {
+    return this.#untilRoom(() => this.#storage.prunePrefix(upTo));
+  }
+
+  /** What waits is given up; what is under way goes on. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#retry?.timer.cancel();
+    this.#retry?.end();
+  }
+
+  #writeHardState(hardState: HardState): void {
+    this.#hardState = hardState;
+    const before = this.#hardStates;
+    const written = this.#untilRoom(() => this.#storage.write({ hardState: this.#hardState }));
+    this.#hardStates = Promise.all([before, written]).then(() => {});
+    this.#hardStates.catch(() => undefined);
+  }
+
+  async #writeLog(): Promise<void> {
+    this.#isWriting = true;
+    try {
+      while (this.#log.length > 0) {
+        const changes = await this.#untilRoom(async () => {
+          await this.#hardStates;
+          const due = this.#dueChanges();
+          await this.#writeChanges(due);
+          return due;
+        });
+        this.#log.splice(0, changes.length);
+        for (const { resolve } of changes) resolve();
+      }
+    } catch (cause) {
+      for (const { reject } of this.#log.splice(0)) reject(cause);
+    } finally {
+      this.#isWriting = false;
+    }
+  }
+
+  /** As much as makes one write. What a snapshot replaces need not be written before it: it may wait for the room that the snapshot makes. */
+  #dueChanges(): readonly LogChange[] {
+    const install = this.#log.findLastIndex((change) => change.install !== undefined);
+    if (install >= 0) return this.#log.slice(0, install + 1);
+    let bytes = 0;
+    const end = this.#log.findIndex((change, at) => {
+      bytes += change.bytes;
+      return at > 0 && bytes > LIMITS.storageBatchBytesMax;
+    });
+    return end < 0 ? [...this.#log] : this.#log.slice(0, end);
+  }
+
+  async #writeChanges(changes: readonly LogChange[]): Promise<void> {
+    const install = changes[changes.length - 1]?.install;
+    if (install !== undefined) return install.install();
+    let truncateFrom: Index | undefined;
+    let entries: Entry[] = [];
+    for (const change of changes) {
+      const from = change.truncateFrom;
+      if (from !== undefined) {
+        truncateFrom = Math.min(truncateFrom ?? from, from);
+        entries = entries.filter(({ index }) => index < from);
+      }
+      for (const entry of change.entries) entries.push(entry);
+    }
+    if (truncateFrom !== undefined || entries.length > 0) await this.#storage.write({ truncateFrom, entries });
+  }
+
+  /** Tries again until there is room. @throws `closed` once it is stopped; what else the disk says */
+  async #untilRoom<T>(attempt: () => Promise<T>): Promise<T> {
+    let isRefused = false;
+    try {
+      for (;;) {
+        try {
+          return await attempt();
+        } catch (cause) {
+          if (!MosaikError.is(cause, "storage-full")) throw cause;
+          if (!isRefused) this.#noteRefused(1, cause);
+          isRefused = true;
+        }
+        if (!this.#isStopped) await this.#whenDue();
+        if (this.#isStopped) throw mosaikError("closed", "the store is not written to any more");
+      }
+    } finally {
+      if (isRefused) this.#noteRefused(-1);
+    }
+  }
+
+  #noteRefused(change: 1 | -1, refusal = this.#refusal): void {
+    const before = this.#refused;
+    this.#refused += change;
+    this.#refusal = this.#refused > 0 ? refusal : undefined;
+    if (!this.#isStopped && (before === 0) !== (this.#refused === 0)) this.#onRoom();
+  }
+
+  #whenDue(): Promise<void> {
+    if (this.#retry === undefined) {
+      let end = (): void => {};
+      const due = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      const timer = this.#env.after(ROOM_RETRY_MS, () => {
+        this.#retry = undefined;
+        end();
+      });
+      this.#retry = { timer, due, end };
+    }
+    return this.#retry.due;
+  }
+}
+
+const DONE = Promise.resolve();
+const NOTHING = (): void => {};
