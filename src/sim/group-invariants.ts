@@ -265,6 +265,20 @@ export class GroupInvariants implements GroupProbe {
     });
   }
 
+  /** What it goes on from counts as committed there; what lost members had beyond it does not. Both may serve, if those come back. */
+  onRecover(former: ProbeSource, later: ProbeSource, log: { base: Index; entries: readonly Entry[] }): void {
+    const [from, to] = [former.incarnation as IncarnationId, later.incarnation as IncarnationId];
+    const applied = [...(this.#applied.get(from) ?? []).slice(0, log.base), ...log.entries];
+    const history = applied.map(factOf);
+    const last = history.pop();
+    if (last !== undefined) history.push({ ...last, voters: [later.member] });
+    this.#observers.set(to, new RaftInvariants(history));
+    this.#applied.set(to, applied);
+    this.#serving.set(former.group, to);
+    this.#stores.onRecover(from);
+    this.allowRivals();
+  }
+
   onSetAside(source: ProbeSource): void {
     if (!this.#stale.has(source.member)) this.#guard(() => this.#stores.onSetAside(this.#name(source), source));
     this.#present.delete(`${source.peer}/${source.group}`);

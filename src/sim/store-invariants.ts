@@ -43,6 +43,7 @@ export class StoreInvariants {
   readonly #broken: Broken;
   readonly #bound = new Map<MemberId, IncarnationId>();
   readonly #stores = new Map<MemberId, StoreFacts>();
+  readonly #recovered = new Set<IncarnationId>();
   readonly #beginnings = new Map<IncarnationId, Beginning>();
 
   constructor(broken: Broken) {
@@ -91,6 +92,11 @@ export class StoreInvariants {
     }
   }
 
+  /** Another incarnation holds what its members had: they may start over there. */
+  onRecover(former: IncarnationId): void {
+    this.#recovered.add(former);
+  }
+
   onTruncate(member: MemberId, from: number): void {
     const store = this.#stores.get(member);
     if (store !== undefined) store.opens = store.opens.filter((index) => index < from);
@@ -100,7 +106,7 @@ export class StoreInvariants {
   onSetAside(name: string, { member }: ProbeSource): void {
     const store = this.#stores.get(member);
     this.#stores.delete(member);
-    if (store === undefined || store.commands === 0) return;
+    if (store === undefined || store.commands === 0 || this.#recovered.has(store.incarnation)) return;
     this.#broken("open-store-stays", `${name} gave up a store that held commands`);
   }
 

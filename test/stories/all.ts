@@ -1,4 +1,5 @@
 import "./founding.ts";
 import "./partitions.ts";
+import "./recover.ts";
 import "./restarts.ts";
 import "./voters.ts";

@@ -19,7 +19,7 @@ import {
   seesCompany,
   shouldSetAside,
 } from "./founding.ts";
-import { type Beginning, drawIncarnation, logRecovered, Recovery } from "./recovery.ts";
+import { type Beginning, drawIncarnation, logRecovered, Recovery, tellProbe } from "./recovery.ts";
 
 /** A founder waits this long for each lower id that it sees; a lone one, once. */
 const BOOTSTRAP_DELAY_MS = 1_000;
@@ -164,6 +164,7 @@ export class Founder {
 
   /** In the turn in which nothing speaks against it: the old life ends, so that nothing that it promises is left out. */
   #begin(life: Life, beginning: Beginning): Promise<void> {
+    tellProbe(this.#o.context, life, beginning);
     this.#endLife(life);
     return new Promise((resolve, reject) => {
       this.#busy(() =>

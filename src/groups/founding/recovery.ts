@@ -108,6 +108,8 @@ export interface Beginning {
   readonly successor: Successor;
   readonly incarnation: IncarnationId;
   readonly origin: Origin;
+  /** That it was begun from. */
+  readonly log: StoredLog;
 }
 
 /**
@@ -119,7 +121,8 @@ export interface Beginning {
 async function prepareRecovery(context: LifeContext, life: Life, signal: AbortSignal | undefined): Promise<Beginning> {
   const pause = new Pause(context, signal);
   await life.driver.written();
-  const replica = await replay(context, await loadStore(life.storage), pause);
+  const log = await loadStore(life.storage);
+  const replica = await replay(context, log, pause);
   const { term, last } = life.driver.raft;
   if (replica.index !== last.index) throw refused("changed");
   const origin = { incarnation: life.incarnation, last, position: replica.position };
@@ -128,7 +131,7 @@ async function prepareRecovery(context: LifeContext, life: Life, signal: AbortSi
   const successor = await life.storage.createSuccessor();
   try {
     await writeBeginning({ context, storage: successor.storage, incarnation, replica, last, term, pause });
-    return { successor, incarnation, origin };
+    return { successor, incarnation, origin, log };
   } catch (cause) {
     await successor.discard().catch(() => undefined);
     throw cause;
@@ -217,6 +220,14 @@ export async function writeBeginning(options: {
   await writer.write(Buffer.concat(gathered));
   const owner: Owner = { incarnation, hardState: { term: options.term + TERMS_LEFT_OUT, votedFor: undefined } };
   await writer.install(owner);
+}
+
+export function tellProbe({ probe, selfId, groupId }: LifeContext, former: Life, beginning: Beginning): void {
+  const { incarnation, log, successor } = beginning;
+  const peer = { peer: selfId, group: groupId };
+  const later = { ...peer, incarnation, member: memberId(selfId, successor.storage.storeId) };
+  const source = { ...peer, incarnation: former.incarnation, member: former.self };
+  probe?.onRecover(source, later, { base: log.base.index, entries: log.entries });
 }
 
 export function logRecovered(

@@ -57,6 +57,12 @@ export interface GroupProbe {
   onRestore(source: ProbeSource, snapshot: SnapshotMark): void;
   /** The log begins after `upTo` from now on; the member's snapshot covers what is up to `snapshot`. */
   onCompact(source: ProbeSource, upTo: Index, snapshot: Index): void;
+  /** Another incarnation begins, at `later`, with the state that all of this log leads to. Called before that one starts. */
+  onRecover(
+    former: ProbeSource,
+    later: ProbeSource,
+    log: { readonly base: Index; readonly entries: readonly Entry[] },
+  ): void;
   /** The store was given up; nothing more will come from this member. */
   onSetAside(source: ProbeSource): void;
 }

@@ -82,10 +82,15 @@ export class RaftInvariants {
   readonly #votes = new Map<string, MemberId>();
   readonly #leaders = new Map<Term, string>();
   /** The group's one history; place 0 is index 1. */
-  readonly #committed: CommittedFact[] = [];
+  readonly #committed: CommittedFact[];
   /** The digest of the state after each of these, as far as anybody asked. */
   readonly #states: string[] = [];
   #committedConfiguration: EntryFact | undefined;
+
+  /** @param history - of another incarnation, from which this one goes on: it counts as committed */
+  constructor(history: readonly EntryFact[] = []) {
+    this.#committed = history.map((fact) => ({ ...fact, knownInTerm: 0 }));
+  }
 
   /** The highest index that any member knew to be committed. */
   get committedIndex(): Index {
@@ -294,11 +299,9 @@ export class RaftInvariants {
     });
     const inForce = this.#votersAt(index);
     const isEqual = inForce === undefined || [...inForce].sort().join() === [...voters].sort().join();
-    check(
-      isEqual,
-      "snapshot-is-prefix",
-      () => `${node} has a snapshot of ${index} with voters ${voters}, not ${inForce}`,
-    );
+    check(isEqual, "snapshot-is-prefix", () => {
+      return `${node} has a snapshot of ${index} with voters ${voters}, not ${inForce}`;
+    });
   }
 
   /** Undefined if the facts do not name voters. */
