@@ -1,6 +1,6 @@
 import { UniqueId } from "../identity/index.ts";
 import { FileDisk } from "../storage/index.ts";
-import { dieAndReturn, withMortal } from "./episodes.ts";
+import { dieAndReturn, withMortal, withVictim } from "./episodes.ts";
 import type { FaultKind } from "./fault-counter.ts";
 import type { Episode, EpisodeScene } from "./scene.ts";
 import type { SimulatedNode } from "./simulation.ts";
@@ -26,6 +26,7 @@ interface Inspected {
   readonly role: string;
   readonly predecessor: object | undefined;
   readonly storeId: string;
+  readonly isFull: boolean;
 }
 function memberOf(node: SimulatedNode): Inspected | undefined {
   return (node.network.inspect().groups as readonly Inspected[]).find(({ name }) => name === WORKLOAD_GROUP);
@@ -67,6 +68,18 @@ export const DISK_EPISODES: Partial<Record<FaultKind, Episode>> = {
       if (disk.hasFailed) scene.simulation.faults.count("disk-error");
       await scene.simulation.sleep(scene.random.between(10, 1_500));
       await dieAndReturn(scene, node, false);
+    }),
+  /** Somebody else's files take all room for a while, mostly until the member has felt it. */
+  "disk-full": (scene) =>
+    withVictim(scene, async (node) => {
+      const { simulation, random } = scene;
+      const { disk } = node;
+      disk.setRoom(random.pick([0, random.between(0, 8_000)]));
+      const isFull = (): boolean => node.isUp && memberOf(node)?.isFull === true;
+      await until(scene, 20_000, isFull);
+      if (isFull()) simulation.faults.count("disk-full");
+      await simulation.sleep(random.pick([random.between(0, 300), random.between(300, 4_000)]));
+      disk.setRoom();
     }),
   /** The power fails in the middle of a record that is longer than a sector. */
   "torn-write": (scene) =>

@@ -12,6 +12,7 @@
  *   were there after a power loss, and some were not; `io-crash`: nodes that died at a numbered call to their disk
  * - `bit-flip`: stores that were found damaged, and set aside
  * - `disk-error`: syncs that failed (EIO), and stopped their member
+ * - `disk-full`: members that said that what they had to write found no room; in runs of disks alone
  */
 export const WORLD_FAULTS = [
   "delay",
@@ -44,6 +45,7 @@ export const DISK_FAULTS: readonly FaultKind[] = [
   "io-crash",
   "bit-flip",
   "disk-error",
+  "disk-full",
 ];
 
 /**
@@ -70,7 +72,14 @@ export const MEMBERSHIP_FAULTS = [
  * `rival`: members that said that their group exists twice; `discard`: members that the operator had start over; `rolled-back`: older copies of
  * stores that were put back, and set aside.
  */
-export const FAULT_KINDS = [...WORLD_FAULTS, ...MEMBERSHIP_FAULTS, "rival", "discard", "rolled-back"] as const;
+export const FAULT_KINDS = [
+  ...WORLD_FAULTS,
+  "disk-full",
+  ...MEMBERSHIP_FAULTS,
+  "rival",
+  "discard",
+  "rolled-back",
+] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 

@@ -321,6 +321,7 @@ class NodeRun {
     this.#simulation.weather.clear();
     for (const node of this.#simulation.nodes) {
       node.resume();
+      node.disk.setRoom();
       // Nodes whose wall clocks are far apart may refuse each other's entries; so somebody sets them.
       node.machine.jumpWallClock(-node.machine.wallOffsetMs);
     }

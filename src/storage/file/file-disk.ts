@@ -55,7 +55,7 @@ export class FileDisk implements NodeDisk {
   }
 
   setRoom(bytes?: number): void {
-    this.files.setRoom(bytes === undefined ? Number.MAX_SAFE_INTEGER : this.files.usedBytes + bytes);
+    this.files.setSpare(bytes ?? Number.MAX_SAFE_INTEGER);
   }
 
   /** Only that one fails: whoever goes on as if nothing had happened is found out. */

@@ -34,6 +34,7 @@ export class SimFileSystem implements FileSystem {
   #end: "power" | "kill" = "power";
   #failAt: number | undefined;
   #roomBytes = Number.MAX_SAFE_INTEGER;
+  #spareBytes = Number.MAX_SAFE_INTEGER;
   #onCrash: () => void = () => {};
   #losses: Losses = { lost: 0, torn: 0 };
 
@@ -82,6 +83,10 @@ export class SimFileSystem implements FileSystem {
   /** Files may not grow beyond this, all together; once they have, there are no new names either. */
   setRoom(bytes: number): void {
     this.#roomBytes = bytes;
+  }
+  /** Files may not grow by more than this from now on, whatever is removed: somebody else takes it. */
+  setSpare(bytes: number): void {
+    this.#spareBytes = bytes;
   }
   /** The `steps`-th call from now fails with EIO. */
   failAfter(steps: number): void {
@@ -223,14 +228,21 @@ export class SimFileSystem implements FileSystem {
     return Math.max(0, end - (end % SECTOR_BYTES) - position);
   }
 
+  get #room(): number {
+    const { MAX_SAFE_INTEGER: endless } = Number;
+    const room = this.#roomBytes === endless ? endless : Math.max(0, this.#roomBytes - this.usedBytes);
+    return Math.min(room, this.#spareBytes);
+  }
+
   #checkRoom(path: string): void {
-    if (this.#roomBytes < Number.MAX_SAFE_INTEGER && this.usedBytes >= this.#roomBytes) throw failure("ENOSPC", path);
+    if (this.#room === 0) throw failure("ENOSPC", path);
   }
 
   #write(path: string, file: SimFile, bytes: Buffer, position: number): void {
     const growth = Math.max(0, position + bytes.length - file.bytes.length);
     if (growth === 0) return file.write(bytes, position);
-    const room = Math.max(0, this.#roomBytes - this.usedBytes);
+    const room = this.#room;
+    if (this.#spareBytes < Number.MAX_SAFE_INTEGER) this.#spareBytes -= Math.min(growth, room);
     if (growth <= room) return file.write(bytes, position);
     // As on a real one, a part may be there.
     file.write(bytes.subarray(0, Math.max(0, bytes.length - growth + room)), position);
