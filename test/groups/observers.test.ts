@@ -2,7 +2,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS } from "../../src/env/index.ts";
 import { Crowd, type CrowdNode } from "./crowd.ts";
-import { Counter, type Counters } from "./nodes.ts";
+import { Counter, type Counters, expectErrors, scenario } from "./nodes.ts";
 
 /** `MOSAIK_OBSERVERS=1000 node scripts/test.mjs test/groups/observers.test.ts` takes some minutes. */
 const MANY = Number(process.env["MOSAIK_OBSERVERS"] ?? 40);
@@ -158,4 +158,43 @@ play("observers hear of a new leader from those that they follow, and say when t
   crowd.kill(crowd.nodes[voters.indexOf(second)] as CrowdNode);
   await crowd.until(5_000, "no leader", () => observers.every((group) => group.leader === undefined));
   ok(observers.every(({ state }) => state === "no-quorum"));
+});
+
+scenario("an observer whose incarnation is gone starts over in another, and says so", async (nodes) => {
+  const names = ["ada", "bob", "cyd"];
+  const rival = "rival-incarnation: this group exists twice, and both serve; set one aside with `discard`";
+  expectErrors(nodes, rival, rival, rival, rival);
+  const groups = await nodes.online(names);
+  await groups[0]?.execute({ add: 1 });
+  const [dan] = (await nodes.join(["dan"], { leadership: "observer", tuning: { removeDeadAfterMs: 5_000 } })) as [
+    Counters,
+  ];
+  await nodes.within(5_000, dan.when.online());
+  await dan.when.reaches(1);
+  const changes: unknown[] = [];
+  void (async () => {
+    for await (const change of dan.watch()) changes.push(change);
+  })();
+  // All stores of the group are lost, and it is founded anew out of its sight.
+  for (const name of names) nodes.kill(name);
+  await nodes.within(
+    5_000,
+    nodes.until(() => dan.state === "no-quorum"),
+  );
+  nodes.cut(["dan"], names);
+  const again = await nodes.online(names);
+  await again[0]?.execute({ add: 7 });
+  nodes.heal();
+  await nodes.within(
+    20_000,
+    nodes.until(() => dan.state === "online" && dan.position === 1 && dan.leader !== undefined),
+  );
+  deepEqual(await dan.query("value"), { position: 1, result: 7 });
+  equal((await dan.execute({ add: 1 })).result, 8);
+  ok(changes.some((change) => (change as { type: string }).type === "reset"));
+  const told = nodes.log.filter(({ message }) => message === "a store was set aside");
+  deepEqual(
+    told.map(({ node, level }) => [node, level]),
+    [["dan", "warn"]],
+  );
 });

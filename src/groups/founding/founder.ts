@@ -14,6 +14,7 @@ import {
   decideFounding,
   type FoundingStep,
   haveOthersLeft,
+  isGone,
   isSucceeded,
   type Seen,
   seesCompany,
@@ -284,6 +285,7 @@ export class Founder {
 
   #review(life: Life): void {
     if (this.#hasSuccessor(life)) this.#setAside(life, "its group was begun anew from a log that holds all of it");
+    else if (this.#isGone(life)) this.#setAside(life, "nothing is left of the incarnation that this observer followed");
     else if (life.isOpen) this.#reviewOpen(life);
     else if (life.role === "voter") this.#reviewProvisional(life);
   }
@@ -293,6 +295,13 @@ export class Founder {
     if (life.seesQuorum || !this.#isLeaderlessForLong) return false;
     const own = this.#o.status();
     return this.#others().some(({ status }) => status.isOpen && isSucceeded(own, status));
+  }
+
+  #isGone(life: Life): boolean {
+    const { isObserver, timing } = this.#o.context;
+    if (!isObserver || life.role === "voter") return false;
+    const isLeaderless = this.#nowUs() - this.#leaderSeenUs > timing.removeDeadAfterMs * 1_000;
+    return isLeaderless && isGone(this.#o.status(), this.#others());
   }
 
   #reviewProvisional(life: Life): void {
@@ -319,10 +328,8 @@ export class Founder {
 
   #setAside(life: Life, reason: string): void {
     const { logger, groupId } = this.#o.context;
-    logger.info(
-      { group: UniqueId.short(groupId), incarnation: UniqueId.short(life.incarnation), reason },
-      "a store was set aside",
-    );
+    const fields = { group: UniqueId.short(groupId), incarnation: UniqueId.short(life.incarnation), reason };
+    logger[life.isOpen ? "warn" : "info"](fields, "a store was set aside");
     this.#endLife(life);
     this.#replace(life.storage, reason, life.incarnation);
   }

@@ -10,6 +10,7 @@ import { memberId } from "../entries/member-id.ts";
 import {
   decideFounding,
   type FoundingView,
+  isGone,
   isSucceeded,
   type ProvisionalView,
   type Seen,
@@ -69,6 +70,21 @@ const rows: readonly (readonly [title: string, view: FoundingView, step: unknown
     "of rivals the lower id is followed",
     view(2, 0, [seen(1, open(high)), seen(2, open(low)), seen(3, open(high))]),
     { type: "follow", incarnation: low },
+  ],
+  [
+    "what nobody leads to is followed only if there is nothing else",
+    view(2, 0, [seen(1, open(high)), seen(2, { ...open(low), role: "reader", distance: 16 })]),
+    { type: "follow", incarnation: high },
+  ],
+  [
+    "what nobody leads to is followed, and not founded against",
+    view(2, 0, [seen(1), seen(2, { ...open(low), role: "reader", distance: 16 })]),
+    { type: "follow", incarnation: low },
+  ],
+  [
+    "an observer does not follow again what it left",
+    { ...view(undefined, 0, [seen(1, open(low))]), self: seen(0, { isEligible: false, left: [low] }) },
+    { type: "wait" },
   ],
   [
     "what was begun anew is followed, not the members that are about to start over in it",
@@ -285,4 +301,27 @@ describe("an incarnation that was begun from a log", () => {
     ["leaves who came from elsewhere", statusOf({ ...open(high), last: { index: 1, term: 1 } }), false],
   ];
   for (const [title, status, isOver] of cases) it(title, () => deepEqual(isSucceeded(status, later), isOver));
+});
+
+describe("an observer's incarnation", () => {
+  const own = (change: Partial<MemberStatus>): MemberStatus =>
+    statusOf({ ...open(low), role: "reader", isEligible: false, distance: 16, ...change });
+  const led: Partial<MemberStatus> = { ...open(high), leader: peers[1] };
+
+  it("is gone if nothing of it can be followed, and another one is led", () => {
+    equal(isGone(own({}), [seen(1, led)]), true);
+    equal(
+      isGone(own({}), [seen(1, led), seen(2, own({}))]),
+      true,
+      "what another one like us remembers of it is nothing",
+    );
+  });
+
+  it("is not gone while there is a way to a voter, or nowhere to go", () => {
+    equal(isGone(own({ distance: 1 }), [seen(1, led)]), false);
+    equal(isGone(own({}), [seen(1, open(high))]), false);
+    equal(isGone(own({}), [seen(1, { ...led, isOpen: false })]), false);
+    equal(isGone(own({}), [seen(1, { ...led, incarnation: low })]), false);
+    equal(isGone(own({}), []), false);
+  });
 });

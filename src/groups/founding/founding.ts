@@ -1,7 +1,7 @@
 import type { PeerId } from "../../identity/index.ts";
 import type { LogPosition, MemberId } from "../../raft/index.ts";
 import type { IncarnationId } from "../../storage/index.ts";
-import { type MemberStatus, NO_STORE } from "../bonds/index.ts";
+import { DISTANCE_MAX, type MemberStatus, NO_STORE } from "../bonds/index.ts";
 import { memberId, peerOf } from "../entries/index.ts";
 
 /** Another member as seen over its bond. */
@@ -43,11 +43,12 @@ export type FoundingStep =
  */
 export function decideFounding(view: FoundingView): FoundingStep {
   const begun = view.others.filter(({ status }) => status.isOpen && status.origins.length > 0);
-  const open = view.others
+  const seen = view.others
     .filter(({ status }) => status.isOpen && status.incarnation !== undefined)
     .filter(({ status }) => !begun.some((later) => isSucceeded(status, later.status)))
-    .map(({ status }) => status.incarnation as IncarnationId)
-    .sort();
+    .filter(({ status }) => view.expect !== undefined || !isLeft(view.self, status.incarnation));
+  const led = seen.filter(({ status }) => status.distance < DISTANCE_MAX);
+  const open = (led.length > 0 ? led : seen).map(({ status }) => status.incarnation as IncarnationId).sort();
   if (open[0] !== undefined) return { type: "follow", incarnation: open[0] };
   if (view.expect === undefined || !view.self.status.isEligible) return { type: "wait" };
   if (view.others.some(({ status }) => status.leader !== undefined)) return { type: "wait" };
@@ -176,6 +177,21 @@ export function isSucceeded({ incarnation, leader, last }: Lineage, later: Linea
 /** Does a log that ends in `a` hold what one that ends in `b` may lack? */
 export function isNewer(a: LogPosition, b: LogPosition): boolean {
   return a.term > b.term || (a.term === b.term && a.index > b.index);
+}
+
+/**
+ * Is there nothing left of an observer's incarnation, that it could follow, while another one is open and has a leader? It votes nowhere, so it may
+ * go; but a majority that was away for long may still come back, hence this is for observers alone.
+ */
+export function isGone(own: MemberStatus, others: readonly Seen[]): boolean {
+  if (own.distance < DISTANCE_MAX) return false;
+  return others.some(
+    ({ status }) => status.isOpen && status.incarnation !== own.incarnation && status.leader !== undefined,
+  );
+}
+
+function isLeft({ status }: Seen, incarnation: IncarnationId | undefined): boolean {
+  return incarnation !== undefined && status.left.includes(incarnation);
 }
 
 function rankOf(self: Seen, sorted: readonly Seen[]): number {

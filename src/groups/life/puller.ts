@@ -74,9 +74,11 @@ export class Puller {
     return Math.min((this.#source?.status.distance ?? DISTANCE_MAX) + 1, DISTANCE_MAX);
   }
 
-  /** Holds all that its source had committed at its last answer. */
+  /** Holds all that its source had committed at its last answer, and when it last told: if nothing is missing, it does not answer. */
   get isCaughtUp(): boolean {
-    return this.#source !== undefined && this.#remoteCommit > 0 && this.#o.committed().index >= this.#remoteCommit;
+    if (this.#source === undefined) return false;
+    const told = Math.max(this.#remoteCommit, this.#source.status.index);
+    return told > 0 && this.#o.committed().index >= told;
   }
 
   /** Called after each step and each change of a bond. */
