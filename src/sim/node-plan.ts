@@ -7,10 +7,12 @@ import { DISK_FAULTS, type FaultKind, MEMBERSHIP_FAULTS, WORLD_FAULTS } from "./
  * - `churn`: members come, leave, close, lose their stores and are replaced
  * - `memory`: members whose stores are in memory, so each restart is a loss
  * - `rivals`: two sides that do not see each other both found; then they meet, and the operator decides
- * - `disks`: three members, whose disks and power fail, and nothing else. Only by request: it shows nothing that `steady` cannot, but sooner
+ * - `disks`: three members, whose disks and power fail, and nothing else
+ * - `sessions`: three members that are cut off and die, over and over, and whose sessions end soon. Only by request: it shows nothing that
+ *   `steady` cannot, but sooner
  */
-export type RunStyle = "steady" | "churn" | "memory" | "rivals" | "disks";
-export const RUN_STYLES: readonly RunStyle[] = ["steady", "churn", "memory", "rivals", "disks"];
+export type RunStyle = "steady" | "churn" | "memory" | "rivals" | "disks" | "sessions";
+export const RUN_STYLES: readonly RunStyle[] = ["steady", "churn", "memory", "rivals", "disks", "sessions"];
 
 /** What one node run is about, drawn from its seed: different runs find different faults ("swarm testing"). */
 export interface NodePlan {
@@ -42,7 +44,8 @@ export function drawNodePlan(random: SeededRandom, wanted?: RunStyle): NodePlan 
   const plan = ofStyle(wanted ?? drawn, random);
   // Logs are cut often, so that whoever is away needs a snapshot.
   const tuning = { ...plan.tuning, snapshotEveryEntries: random.pick([8, 20, 60, 200]) };
-  return { ...plan, tuning: random.chance(1, 2) ? { ...tuning, sessionTtlMs: SHORT_TTL_MS } : tuning };
+  const isShort = random.chance(1, 2) || plan.style === "sessions";
+  return { ...plan, tuning: isShort ? { ...tuning, sessionTtlMs: SHORT_TTL_MS } : tuning };
 }
 
 function ofStyle(style: RunStyle, random: SeededRandom): NodePlan {
@@ -57,12 +60,18 @@ function ofStyle(style: RunStyle, random: SeededRandom): NodePlan {
       return rivals(random);
     case "disks":
       return disks(random);
+    case "sessions":
+      return {
+        ...disks(random),
+        style: "sessions",
+        faults: ["cut", "cut-one-way", "half-open", "crash", "restart", "pause"],
+      };
   }
 }
 
 const STYLES: readonly RunStyle[] = [
   ...(["steady", "steady", "steady"] as const),
-  ...(["churn", "churn", "churn", "churn", "memory", "rivals"] as const),
+  ...(["churn", "churn", "churn", "churn", "memory", "rivals", "disks"] as const),
 ];
 
 function steady(random: SeededRandom): NodePlan {

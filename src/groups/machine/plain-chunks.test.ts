@@ -13,20 +13,19 @@ function copy(state: object): { copy: object; pieces: Uint8Array[] } {
 describe("a plain state in pieces", () => {
   it("comes back equal, with its order, however nested", () => {
     const leaf = fc.oneof(fc.string(), fc.integer(), fc.constant(null), fc.constant(undefined), fc.boolean());
+    const name = fc.string({ minLength: 1 }).filter((text) => text !== "__proto__");
     const { node } = fc.letrec((tie) => ({
       node: fc.oneof(
         { depthSize: "small", withCrossShrink: true },
         leaf,
         fc.array(tie("node"), { maxLength: 40 }),
-        fc.dictionary(fc.string({ minLength: 1 }), tie("node"), { maxKeys: 40 }),
+        fc.dictionary(name, tie("node"), { maxKeys: 40 }),
         fc.array(fc.tuple(leaf, tie("node")), { maxLength: 40 }).map((items) => new Map(items)),
       ),
     }));
     fc.assert(
-      fc.property(fc.dictionary(fc.string({ minLength: 1 }), node), (drawn) => {
+      fc.property(fc.dictionary(name, node), (drawn) => {
         const state = structuredClone(drawn);
-        Reflect.deleteProperty(state, "__proto__");
-        fc.pre(!JSON.stringify([...plainChunks(state)]).includes("__proto__"));
         fc.pre(!hasNegativeZero(state));
         const again = copy(state);
         deepEqual(again.copy, state);
