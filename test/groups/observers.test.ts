@@ -122,6 +122,9 @@ play("a lone leader has room for some observers; the others follow those", async
   const { bonds, following } = inside(crowd.nodes[0] as CrowdNode);
   ok(bonds.length <= LIMITS.leaderObserversMax, `${bonds.length} bonds`);
   ok(following.pullers <= LIMITS.leaderPullersMax);
+  // Those too that it had no room for as observers come as visitors.
+  const results = await Promise.all(observers.map((group) => group.execute({ add: 1 })));
+  equal(new Set(results.map(({ position }) => position)).size, observers.length);
 });
 
 play("observers find others when those that they follow die", async (crowd) => {

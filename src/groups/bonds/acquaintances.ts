@@ -34,6 +34,13 @@ export interface AcquaintancesOptions {
   readonly trying: () => ReadonlySet<PeerId>;
 }
 
+interface Shunned {
+  readonly untilUs: number;
+  readonly failures: number;
+  /** It had no room for one who stays; for one who comes as a visitor it may have. */
+  readonly mayVisit: boolean;
+}
+
 /**
  * Whom an observer is bonded with: a few others, so that thousands of observers cost no member more than some of them do.
  *
@@ -42,9 +49,11 @@ export interface AcquaintancesOptions {
  */
 export class Acquaintances {
   readonly #o: AcquaintancesOptions;
-  readonly #shunned = new Map<PeerId, { readonly untilUs: number; readonly failures: number }>();
+  readonly #shunned = new Map<PeerId, Shunned>();
   #exchangedUs = 0;
   #leader: { readonly peer: PeerId; readonly wantedUs: number } | undefined;
+  /** The leader that is being dialled for a visit. */
+  #visited: PeerId | undefined;
 
   constructor(options: AcquaintancesOptions) {
     this.#o = options;
@@ -57,13 +66,17 @@ export class Acquaintances {
 
   onBonded(peer: PeerId): void {
     this.#shunned.delete(peer);
+    if (this.#visited === peer) this.#visited = undefined;
   }
 
   onFailed(peer: PeerId, isCrowded: boolean): void {
     const failures = (this.#shunned.get(peer)?.failures ?? 0) + 1;
-    const waitUs = isCrowded ? CROWDED_US : Math.min(RETRY_MAX_US, RETRY_FIRST_US * 2 ** Math.min(failures - 1, 10));
+    const mayVisit = isCrowded && this.#visited !== peer;
+    const waitUs = mayVisit ? CROWDED_US : Math.min(RETRY_MAX_US, RETRY_FIRST_US * 2 ** Math.min(failures - 1, 10));
+    const untilUs = this.#nowUs() + waitUs / 2 + this.#o.env.random.below(waitUs / 2);
+    if (this.#visited === peer) this.#visited = undefined;
     if (this.#shunned.size >= SHUNNED_MAX) this.#shunned.clear();
-    this.#shunned.set(peer, { untilUs: this.#nowUs() + waitUs / 2 + this.#o.env.random.below(waitUs / 2), failures });
+    this.#shunned.set(peer, { untilUs, failures, mayVisit });
   }
 
   /** Whom to dial next; undefined: nobody, for now. */
@@ -71,9 +84,11 @@ export class Acquaintances {
     const bonds = this.#o.bonds();
     const trying = this.#o.trying();
     const isKnown = (peer: PeerId): boolean => trying.has(peer) || bonds.some((bond) => bond.peer === peer);
-    const wanted = this.#leader;
-    if (wanted !== undefined && this.#isVisiting && !isKnown(wanted.peer) && this.#isFree(wanted.peer))
-      return wanted.peer;
+    const leader = this.#isVisiting ? this.#leader?.peer : undefined;
+    if (leader !== undefined && !isKnown(leader) && (this.#isFree(leader) || this.#shunned.get(leader)?.mayVisit)) {
+      this.#visited = leader;
+      return leader;
+    }
 
     const own = this.#o.status();
     const chosen = bonds.filter(isChosen).length + trying.size;
@@ -133,9 +148,9 @@ export class Acquaintances {
   }
 }
 
-/** Made by us: other members dial no observer, except before they are in the group. */
-function isChosen({ link, status }: Bond): boolean {
-  return link.isInitiator || status.isEligible;
+/** Made by us. However many others come to us, we look for our own. */
+function isChosen({ link }: Bond): boolean {
+  return link.isInitiator;
 }
 
 /** Leads to a voter, and not by way of us; or, before we follow anybody, to somebody whom one may follow. */

@@ -21,9 +21,10 @@ const opened = (...ids: readonly number[]): Openings => ({
   ids: ids.map((id) => `${id}`.repeat(32)),
 });
 
-function helloOf(openings: Openings, storeId = store("ada")): Hello {
+function helloOf(openings: Openings, storeId = store("ada"), isEligible = true): Hello {
   const proof = new Uint8Array(0);
-  const payload = encodeHello({ group: GROUP, proof, machine: MACHINE, openings, status: statusOf({ storeId }) });
+  const status = statusOf({ storeId, isEligible });
+  const payload = encodeHello({ group: GROUP, proof, machine: MACHINE, openings, status });
   return { versionMin: 1, versionMax: 1, network: GROUP, features: 0, proof, payload };
 }
 
@@ -130,6 +131,22 @@ describe("bonds", () => {
     newer.handlers?.onClose({ code: CLOSE.unexpectedClose, reason: "", by: "none" });
     equal(bench.events.at(-1), `close ${name}`);
     equal(bench.bonds.all.length, 0);
+  });
+
+  it("with observers are fewer, also when their dials cross each other", () => {
+    const bench = new Bench();
+    const observer = helloOf(opened(1), store("ada"), false);
+    const names = Array.from({ length: LIMITS.observersMax + 1 }, (_, i) => peer(`observer ${i}`));
+    for (const name of names) equal(codeOf(bench.accept(name, observer)), undefined);
+    const links = names.map((name) => bench.link(name, observer));
+    deepEqual(
+      links.map(({ closedWith }) => closedWith),
+      names.map((_, i) => (i < LIMITS.observersMax ? undefined : CLOSE.groupCrowded)),
+    );
+    equal(bench.bonds.all.length, LIMITS.observersMax);
+    equal(codeOf(bench.accept(peer("one more"), observer)), CLOSE.groupCrowded);
+    equal(codeOf(bench.accept(peer("one more"))), undefined, "no observer");
+    equal(codeOf(bench.accept(peer("observer 0"), observer)), undefined, "it has a place");
   });
 
   it("after the close nobody is let in", async () => {

@@ -28,6 +28,8 @@ const EXPECTED: ReadonlySet<number> = new Set([
   CLOSE.gracefulShutdown,
 ]);
 
+const CROWDED = { refuse: CLOSE.groupCrowded, reason: "bonded with as many observers as there is room for" };
+
 type Stream = { readonly remoteId: PeerId; exportKey: Link["exportKey"] };
 export type Verdict = { readonly payload: Uint8Array } | { readonly refuse: number; readonly reason: string };
 
@@ -135,9 +137,7 @@ export class Bonds {
     if (refusal !== undefined) return refusal;
     const attempt = this.#attempts.get(stream.remoteId);
     const bond = this.#bonds.get(stream.remoteId);
-    const { status } = decodeHello(hello.payload);
-    if (bond === undefined && !status.isEligible && this.#isCrowded(status))
-      return { refuse: CLOSE.groupCrowded, reason: "bonded with as many observers as there is room for" };
+    if (this.#isCrowded(stream.remoteId, decodeHello(hello.payload).status)) return CROWDED;
     if (this.#o.selfId < stream.remoteId) {
       const crossed = bond?.link.isInitiator === true && this.#ageMs(bond) < LIMITS.handshakeTimeoutMs;
       if (attempt?.controller !== undefined || crossed) {
@@ -149,17 +149,13 @@ export class Bonds {
 
   /** The link that `accept` agreed to is up. */
   onLink(link: Link): void {
-    if (this.#isClosed) {
-      link.start({ onFrame: () => {}, onClose: () => {} });
-      void link.close(CLOSE.gracefulShutdown, "left");
-      return;
-    }
+    if (this.#isClosed) return turnAway(link, CLOSE.gracefulShutdown, "left");
     const hello = decodeHello(link.remotePayload);
-    // Since its hello came, another bond may have shown that this store was given up.
+    // Since its hello came, another bond may have shown that this store was given up, or others have taken the last places.
     const doubt = this.#openings.doubt(link.remoteId, hello.status.storeId, hello.openings);
-    if (doubt === undefined) return this.#adopt(link, hello);
-    link.start({ onFrame: () => {}, onClose: () => {} });
-    void link.close(CLOSE.groupStaleStore, doubt);
+    if (doubt !== undefined) return turnAway(link, CLOSE.groupStaleStore, doubt);
+    if (this.#isCrowded(link.remoteId, hello.status)) return turnAway(link, CROWDED.refuse, CROWDED.reason);
+    this.#adopt(link, hello);
   }
 
   /** The group agreed on more than some of its readers can apply: they are let go. */
@@ -198,9 +194,10 @@ export class Bonds {
     for (let peer = acquaintances.next(); peer !== undefined; peer = acquaintances.next()) this.#try(peer, 0);
   }
 
-  /** Who follows a leader has something for it when it asks for a bond. */
-  #isCrowded({ leader }: MemberStatus): boolean {
+  /** No room for an observer more? Who follows a leader has something for it when it asks for a bond. */
+  #isCrowded(peer: PeerId, { leader, isEligible }: MemberStatus): boolean {
     const { selfId } = this.#o;
+    if (isEligible || this.#bonds.has(peer)) return false;
     const isLeader = this.#o.status().leader === selfId;
     const others = isLeader ? LIMITS.leaderObserversMax : LIMITS.observersMax;
     const max = isLeader && leader === selfId ? LIMITS.visitorsMax : others;
@@ -321,6 +318,7 @@ export class Bonds {
         this.#sorted = undefined;
         this.#o.handlers.onClose(from, close);
         if (close.code === CLOSE.groupStaleStore) this.#onRefused(from.peer, close);
+        if (close.code === CLOSE.groupCrowded) this.#acquaintances?.onFailed(from.peer, true);
         this.refresh();
       },
     });
@@ -394,4 +392,9 @@ export class Bonds {
       "no bond with a member",
     );
   }
+}
+
+function turnAway(link: Link, code: number, reason: string): void {
+  link.start({ onFrame: () => {}, onClose: () => {} });
+  void link.close(code, reason);
 }

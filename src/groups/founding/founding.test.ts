@@ -82,9 +82,25 @@ const rows: readonly (readonly [title: string, view: FoundingView, step: unknown
     { type: "follow", incarnation: low },
   ],
   [
-    "an observer does not follow again what it left",
-    { ...view(undefined, 0, [seen(1, open(low))]), self: seen(0, { isEligible: false, left: [low] }) },
+    "an observer does not follow again what it left, while nothing of it leads to a voter",
+    {
+      ...view(undefined, 0, [seen(1, { ...open(low), role: "reader", distance: 16 })]),
+      self: seen(0, { isEligible: false, left: [low] }),
+    },
     { type: "wait" },
+  ],
+  [
+    "it does once something of it leads to a voter",
+    { ...view(undefined, 0, [seen(1, open(low))]), self: seen(0, { isEligible: false, left: [low, high] }) },
+    { type: "follow", incarnation: low },
+  ],
+  [
+    "what it left and leads to a voter comes before what leads nowhere",
+    {
+      ...view(undefined, 0, [seen(1, open(high)), seen(2, { ...open(low), role: "reader", distance: 16 })]),
+      self: seen(0, { isEligible: false, left: [high] }),
+    },
+    { type: "follow", incarnation: high },
   ],
   [
     "what was begun anew is followed, not the members that are about to start over in it",
@@ -323,5 +339,13 @@ describe("an observer's incarnation", () => {
     equal(isGone(own({}), [seen(1, { ...led, isOpen: false })]), false);
     equal(isGone(own({}), [seen(1, { ...led, incarnation: low })]), false);
     equal(isGone(own({}), []), false);
+  });
+
+  it("is not gone if the member would then follow it again, or nothing", () => {
+    const remembered = { ...led, role: "reader", distance: 16 } as const;
+    equal(isGone(own({}), [seen(1, remembered)]), true);
+    equal(isGone(own({ left: [high] }), [seen(1, remembered)]), false, "it left that one, too");
+    equal(isGone(own({ left: [high] }), [seen(1, led)]), true, "which leads to a voter again");
+    equal(isGone(own({}), [seen(1, led), seen(2, own({ distance: 1 }))]), false, "there is a way to a voter yet");
   });
 });

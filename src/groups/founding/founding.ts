@@ -42,14 +42,8 @@ export type FoundingStep =
  * 3. With `expect: 1` a member founds alone after one delay, but only if nobody it has heard of is left to ask.
  */
 export function decideFounding(view: FoundingView): FoundingStep {
-  const begun = view.others.filter(({ status }) => status.isOpen && status.origins.length > 0);
-  const seen = view.others
-    .filter(({ status }) => status.isOpen && status.incarnation !== undefined)
-    .filter(({ status }) => !begun.some((later) => isSucceeded(status, later.status)))
-    .filter(({ status }) => view.expect !== undefined || !isLeft(view.self, status.incarnation));
-  const led = seen.filter(({ status }) => status.distance < DISTANCE_MAX);
-  const open = (led.length > 0 ? led : seen).map(({ status }) => status.incarnation as IncarnationId).sort();
-  if (open[0] !== undefined) return { type: "follow", incarnation: open[0] };
+  const incarnation = openOne(view.others, view.expect === undefined ? view.self.status.left : []);
+  if (incarnation !== undefined) return { type: "follow", incarnation };
   if (view.expect === undefined || !view.self.status.isEligible) return { type: "wait" };
   if (view.others.some(({ status }) => status.leader !== undefined)) return { type: "wait" };
 
@@ -69,6 +63,17 @@ export function decideFounding(view: FoundingView): FoundingStep {
   // A founder votes. One that is not among the lowest would found a group without itself, so it names itself instead of the last.
   const voters = founders.includes(view.self) ? founders : [...founders.slice(0, -1), view.self];
   return { type: "found", voters: voters.map(({ peer, status }) => memberId(peer, status.storeId)), afterDelays: rank };
+}
+
+/** Which to follow of those that are open. What was `left` is none, unless it leads to a voter again. */
+function openOne(others: readonly Seen[], left: readonly IncarnationId[]): IncarnationId | undefined {
+  const begun = others.filter(({ status }) => status.isOpen && status.origins.length > 0);
+  const open = others
+    .filter(({ status }) => status.isOpen && !begun.some((later) => isSucceeded(status, later.status)))
+    .flatMap(({ status: { incarnation, distance } }) => (incarnation === undefined ? [] : [{ incarnation, distance }]));
+  const led = open.filter(({ distance }) => distance < DISTANCE_MAX);
+  const rest = open.filter(({ incarnation }) => !left.includes(incarnation));
+  return (led.length > 0 ? led : rest).map(({ incarnation }) => incarnation).sort()[0];
 }
 
 /** What a member of a provisional incarnation knows. */
@@ -181,17 +186,14 @@ export function isNewer(a: LogPosition, b: LogPosition): boolean {
 
 /**
  * Is there nothing left of an observer's incarnation, that it could follow, while another one is open and has a leader? It votes nowhere, so it may
- * go; but a majority that was away for long may still come back, hence this is for observers alone.
+ * go; but a majority that was away for long may still come back, hence this is for observers alone. It goes only where it will follow: else it
+ * would go round in circles, or end up nowhere.
  */
 export function isGone(own: MemberStatus, others: readonly Seen[]): boolean {
-  if (own.distance < DISTANCE_MAX) return false;
-  return others.some(
-    ({ status }) => status.isOpen && status.incarnation !== own.incarnation && status.leader !== undefined,
-  );
-}
-
-function isLeft({ status }: Seen, incarnation: IncarnationId | undefined): boolean {
-  return incarnation !== undefined && status.left.includes(incarnation);
+  if (own.incarnation === undefined || own.distance < DISTANCE_MAX) return false;
+  const next = openOne(others, [...own.left, own.incarnation]);
+  if (next === undefined || next === own.incarnation) return false;
+  return others.some(({ status }) => status.isOpen && status.incarnation === next && status.leader !== undefined);
 }
 
 function rankOf(self: Seen, sorted: readonly Seen[]): number {

@@ -73,6 +73,8 @@ class Bench {
   readonly lies: unknown[] = [];
   leader: PeerId | undefined;
   commit: Index = 0;
+  /** Ticks no more. */
+  isIdle = false;
   readonly puller = new Puller({
     env: this.env,
     scope: this.scope,
@@ -108,6 +110,13 @@ class Bench {
     this.puller.update(true);
   }
 
+  /** As a member does at each tick. */
+  tick(): void {
+    if (this.isIdle) return;
+    this.puller.update(true);
+    this.scope.after(25, () => this.tick());
+  }
+
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.env.after(ms, resolve));
   }
@@ -117,7 +126,9 @@ function play(title: string, run: (bench: Bench) => Promise<void>): void {
   it(title, async () => {
     const bench = new Bench();
     await bench.world.run(async () => {
+      bench.scope.after(25, () => bench.tick());
       await run(bench);
+      bench.isIdle = true;
       bench.puller.stop();
     });
   });
@@ -158,6 +169,7 @@ describe("who follows", () => {
     voter.answer = () => ({ type: "fetch-refused", incarnation: BOUND });
     voter.status = { ...voter.status, index: 20 };
     // Within a second that one hears that we pull from nobody, and says the same.
+    bench.isIdle = true;
     bench.sources.splice(0, 1);
     bench.puller.update(true);
     await bench.sleep(900);
@@ -251,6 +263,7 @@ describe("who follows", () => {
       entries: [],
       commit: after.index + 2,
     }),
+    "nothing new": ({ after, commit }) => ({ type: "entries", incarnation: BOUND, prev: after, entries: [], commit }),
   };
   for (const [title, lie] of Object.entries(lies)) {
     play(`ends the bond with one that tells of ${title}, and asks it no more`, async (bench) => {

@@ -51,7 +51,8 @@ export class Puller {
   readonly counts = { refused: 0, left: 0, liars: 0 };
   #isActive = false;
   #source: Bond | undefined;
-  #asked: LogPosition | undefined;
+  /** After this, and more than that being committed. */
+  #asked: { readonly after: LogPosition; readonly commit: Index } | undefined;
   #fromCommit = false;
   #hasNews = false;
   /** What comes next is in a snapshot up to here. */
@@ -60,6 +61,8 @@ export class Puller {
   /** What others told of, and when. */
   #goal: { readonly index: Index; readonly sinceUs: number } | undefined;
   #timer: Timer | undefined;
+  /** Nobody is left to ask; the timer ends that. */
+  #isWaiting = false;
 
   constructor(options: PullerOptions) {
     this.#o = options;
@@ -92,9 +95,10 @@ export class Puller {
   /** @throws DecodeError what no member sends that tells only what is committed, and what it was asked for */
   onEntries(bond: Bond, frame: BondFrame & { type: "entries" }): void {
     if (!this.#isActive || bond !== this.#source || frame.incarnation !== this.#o.incarnation) return;
-    if (frame.prev.index !== this.#asked?.index || frame.prev.term !== this.#asked.term) return;
+    const asked = this.#asked;
+    if (frame.prev.index !== asked?.after.index || frame.prev.term !== asked.after.term) return;
     this.#asked = undefined;
-    if (!this.#isCredible(frame)) {
+    if (frame.commit <= asked.commit || !this.#isCredible(frame)) {
       this.#note(bond.peer);
       throw new DecodeError("committed entries that are none");
     }
@@ -129,6 +133,7 @@ export class Puller {
     this.#source = undefined;
     this.#missing = undefined;
     this.#goal = undefined;
+    this.#isWaiting = false;
     this.#timer?.cancel();
   }
 
@@ -137,7 +142,7 @@ export class Puller {
     return this.#missing !== undefined && this.#o.committed().index >= this.#missing;
   }
 
-  /** It tells of more than was committed when it was asked, of nothing beyond that, and of nothing else where we know better. */
+  /** It gives what it tells to be committed, nothing beyond that, and nothing else where we know better. */
   #isCredible({ prev, entries, commit }: BondFrame & { type: "entries" }): boolean {
     const known = this.#o.committed().index;
     const last = entries[entries.length - 1]?.index ?? prev.index;
@@ -181,11 +186,18 @@ export class Puller {
   }
 
   #askAnother(all = false): void {
+    const source = this.#choose(all);
+    // However often this is called, the wait comes to its end.
+    if (source === undefined && this.#isWaiting) return;
     this.#timer?.cancel();
     this.#goal = undefined;
-    this.#source = this.#choose(all);
-    if (this.#source !== undefined) this.#ask(this.#source);
-    else this.#timer = this.#o.scope.after(SILENT_MS, () => this.#isActive && this.#askAnother(true));
+    this.#source = source;
+    this.#isWaiting = source === undefined;
+    if (source !== undefined) return this.#ask(source);
+    this.#timer = this.#o.scope.after(SILENT_MS, () => {
+      this.#isWaiting = false;
+      if (this.#isActive) this.#askAnother(true);
+    });
   }
 
   /** The same one, unless it is slow, or leads now and there is another. */
@@ -201,10 +213,11 @@ export class Puller {
     this.#hasNews = false;
     const committed = this.#o.committed();
     if (this.#hasSnapshot) this.#missing = undefined;
-    this.#asked = this.#fromCommit ? committed : this.#o.last();
+    const after = this.#fromCommit ? committed : this.#o.last();
+    this.#asked = { after, commit: committed.index };
     this.#timer?.cancel();
     this.#timer = this.#o.scope.after(SILENT_MS, () => this.#onSilence(bond));
-    bond.send({ type: "fetch", incarnation: this.#o.incarnation, after: this.#asked, commit: committed.index });
+    bond.send({ type: "fetch", incarnation: this.#o.incarnation, after, commit: committed.index });
   }
 
   /** Nobody has more: all is well, and asking again keeps our place. */
