@@ -22,6 +22,7 @@ import { memberId } from "../../src/groups/entries/member-id.ts";
 import type { Support } from "../../src/groups/entries/versions.ts";
 import { defineMachine } from "../../src/groups/index.ts";
 import { runtimeOf } from "../../src/groups/machine/index.ts";
+import { PlainIntake, plainChunks } from "../../src/groups/machine/plain-chunks.ts";
 import type { Origin } from "../../src/groups/replica/index.ts";
 import { encodeSnapshot, SnapshotDecoder } from "../../src/groups/replica/snapshot-format.ts";
 import { decodeSessions, encodeSessions } from "../../src/groups/sessions/session-codec.ts";
@@ -117,11 +118,14 @@ export const groupTargets: readonly Target[] = [
         agreed: chance.isOneIn(2) ? { format: 1, version: chance.number(), commands: ["drop", "put"] } : undefined,
         origins: origins(chance),
       };
-      const chunks = chance.list(4, () => ({ [text(chance, 8)]: chance.number() }));
-      return Buffer.concat([...encodeSnapshot(facts, sessions, chunks)]);
+      const state = {
+        table: new Map(chance.list(4, () => [text(chance, 8), chance.number()])),
+        list: [chance.number()],
+      };
+      return Buffer.concat([...encodeSnapshot(facts, sessions, plainChunks(state))]);
     },
     decode: (bytes) => {
-      const decoder = new SnapshotDecoder();
+      const decoder = new SnapshotDecoder(new PlainIntake());
       decoder.push(bytes.subarray(0, 40));
       decoder.push(bytes.subarray(40));
       return decoder.end();

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { MosaikError } from "../../src/env/index.ts";
 import { ExportReader } from "../../src/groups/founding/export.ts";
 import { defineMachine } from "../../src/groups/index.ts";
+import { ChunkList } from "../../src/groups/machine/index.ts";
 import { SimDisk } from "../../src/storage/index.ts";
 import { DecodeError } from "../../src/wire/index.ts";
 import { Counter, type Counters, expectErrors, Nodes, scenario } from "./nodes.ts";
@@ -175,7 +176,7 @@ test("an export is whole, however it is cut, or it is refused", async () => {
     await nodes.closeAll();
   });
   const read = (whole: Uint8Array, size: number): number => {
-    const reader = new ExportReader();
+    const reader = new ExportReader(new ChunkList());
     for (let at = 0; at < whole.length; at += size) reader.push(whole.subarray(at, at + size));
     return reader.end().position;
   };

@@ -4,6 +4,7 @@ import type { IncarnationId, Storage } from "../../storage/index.ts";
 import { DecodeError } from "../../wire/index.ts";
 import { memberId } from "../entries/index.ts";
 import type { Life, LifeContext } from "../life/index.ts";
+import type { ChunkIntake } from "../machine/index.ts";
 import { machineFailed, type Replica, type ReplicaState, SnapshotDecoder } from "../replica/index.ts";
 import { loadStore } from "../snapshots/index.ts";
 import { emptyReplica, Pause, replay, writeBeginning } from "./recovery.ts";
@@ -46,7 +47,7 @@ export async function* exportState(
   const upTo = life.replica.index;
   const pause = new Pause(context, signal);
   await life.driver.written();
-  const replica = await replay(context, await loadStore(life.storage), pause, upTo);
+  const replica = await replay(context, await loadStore(life.storage, context.runtime), pause, upTo);
   replica.beginAnew(life.incarnation);
   const pieces = replica.encodeSnapshot();
   if (pieces === undefined) throw snapshotRefused("no-snapshot");
@@ -78,10 +79,15 @@ function* chunksOf(pieces: Iterable<Uint8Array>): Generator<Uint8Array, void, vo
 /** Takes an export apart as it comes, however it is cut. @internal */
 export class ExportReader {
   readonly #hash = createHash("sha256");
-  readonly #decoder = new SnapshotDecoder();
+  readonly #decoder: SnapshotDecoder;
   #head = 0;
   /** The last bytes so far: perhaps the hash. */
   #rest: Buffer = Buffer.alloc(0);
+
+  /** @param chunks - of the machine that will restore them */
+  constructor(chunks: ChunkIntake) {
+    this.#decoder = new SnapshotDecoder(chunks);
+  }
 
   /** @throws DecodeError; `snapshot-refused` for a newer version */
   push(bytes: Uint8Array): void {
@@ -136,10 +142,10 @@ export async function readImport(
 }
 
 async function readState(
-  { scope }: LifeContext,
+  { scope, runtime }: LifeContext,
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<ReplicaState> {
-  const reader = new ExportReader();
+  const reader = new ExportReader(runtime.intake());
   try {
     for await (const bytes of source) {
       scope.signal.throwIfAborted();

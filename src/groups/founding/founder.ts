@@ -96,7 +96,7 @@ export class Founder {
       return this.evaluate();
     }
     // Until its log is read, a bound store is not there: taken for a free one it would be bound again, and its vote forgotten.
-    const stored = await loadStore(storage);
+    const stored = await loadStore(storage, this.#o.context.runtime);
     this.#storage = storage;
     this.#beginLife(storage.incarnation, stored);
   }
@@ -182,7 +182,7 @@ export class Founder {
     await successor.replace(`the group was begun anew from it, as ${incarnation}`);
     this.#left = [...this.#left, origin.incarnation].slice(-LEFT_MAX);
     const storage = await this.#o.openStorage();
-    const stored = await loadStore(storage);
+    const stored = await loadStore(storage, this.#o.context.runtime);
     this.#storage = storage;
     this.#foundedHere = true;
     this.#o.end(storage, true);
@@ -236,7 +236,7 @@ export class Founder {
     this.#imported = undefined;
     this.#busy(async () => {
       await writeImport(this.#o.context, storage, incarnation, replica);
-      this.#beginLife(incarnation, await loadStore(storage));
+      this.#beginLife(incarnation, await loadStore(storage, this.#o.context.runtime));
     });
   }
 

@@ -121,7 +121,7 @@ export interface Beginning {
 async function prepareRecovery(context: LifeContext, life: Life, signal: AbortSignal | undefined): Promise<Beginning> {
   const pause = new Pause(context, signal);
   await life.driver.written();
-  const log = await loadStore(life.storage);
+  const log = await loadStore(life.storage, context.runtime);
   const replica = await replay(context, log, pause);
   const { term, last } = life.driver.raft;
   if (replica.index !== last.index) throw refused("changed");

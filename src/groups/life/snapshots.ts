@@ -36,7 +36,7 @@ export class Snapshots {
     });
     this.#fetcher = new SnapshotFetcher({
       ...common,
-      version: context.runtime.version,
+      runtime: context.runtime,
       bonds: () => context.bonds.all,
       leader,
       commit: () => driver.raft.commit,

@@ -1,7 +1,7 @@
 import { badOption, LIMITS, mosaikError } from "../../env/index.ts";
 import { DecodeError, type InlineCodec, inlineMessagePack, type Schema, validate } from "../../wire/index.ts";
 import { checkFields, checkName, checkSynchronous, checkVersion, notAsync } from "./checks.ts";
-import { fromPlainChunks, plainChunks } from "./plain-chunks.ts";
+import { fromPlainChunks, PlainIntake, plainChunks } from "./plain-chunks.ts";
 import { attachRuntime, makeRuntime } from "./runtime.ts";
 import type { StateMachine } from "./state-machine.ts";
 import type { ApplyContext, Command, Machine, NoMachine, Nothing, Query } from "./types.ts";
@@ -65,6 +65,7 @@ export function defineMachine<
     nameOf: (command) => command.name,
     inputOf: (command) => command.input,
     create: () => new NamedMachine(machine, commands, queries),
+    ...(machine.restore === undefined && { intake: () => new PlainIntake() }),
   });
   const definition: Machine<State, Commands, Record<string, AnyQuery>> = {
     name,

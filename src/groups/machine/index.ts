@@ -13,6 +13,7 @@
  * gets `command-rejected`. It throws anything else: its state is lost, and this member's machine halts.
  */
 export { checkFields } from "./checks.ts";
+export { type ChunkIntake, ChunkList } from "./chunk-intake.ts";
 export { command, defineMachine, type MachineParts, noMachine } from "./define.ts";
 export { isRejection, Rejection } from "./rejection.ts";
 export {

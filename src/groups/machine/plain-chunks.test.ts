@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { MosaikError } from "../../env/index.ts";
 import { DecodeError, messagePack } from "../../wire/index.ts";
-import { fromPlainChunks, plainChunks } from "./plain-chunks.ts";
+import { fromPlainChunks, PlainIntake, plainChunks } from "./plain-chunks.ts";
 
 function copy(state: object): { copy: object; pieces: Uint8Array[] } {
   const pieces = [...plainChunks(state)].map((chunk) => messagePack.encode(chunk));
@@ -33,6 +33,18 @@ describe("a plain state in pieces", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("is made as its pieces come, and is itself what an intake gives back", () => {
+    const intake = new PlainIntake();
+    for (const piece of plainChunks({ list: [1, 2], table: new Map([["a", { b: null }]]) })) {
+      throws(() => intake.take(), DecodeError);
+      intake.add(piece);
+    }
+    const state = fromPlainChunks(intake);
+    equal(state, intake.take());
+    deepEqual(state, { list: [1, 2], table: new Map([["a", { b: null }]]) });
+    deepEqual([...intake], [...plainChunks(state)]);
   });
 
   it("has small pieces, though it be large and lopsided", () => {

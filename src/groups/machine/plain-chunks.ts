@@ -1,4 +1,5 @@
 import { DecodeError } from "../../wire/index.ts";
+import type { ChunkIntake } from "./chunk-intake.ts";
 
 /**
  * A state of plain data in pieces, for machines that say nothing of snapshots: containers are opened, filled and closed, as in a text. Small
@@ -28,27 +29,48 @@ export function* plainChunks(state: object): Generator<unknown, void, void> {
   else yield* chunksOf(state as Container, kind, [OPEN, kind]);
 }
 
-/** @throws DecodeError for what `plainChunks` never makes */
-export function fromPlainChunks(chunks: Iterable<unknown>): object {
-  const path: Container[] = [];
-  let root: Container | undefined;
-  for (const chunk of chunks) {
+/** Makes a plain state of its pieces, one by one: so a large one is made in small steps, however long each waits for the next. */
+export class PlainIntake implements ChunkIntake {
+  readonly #path: Container[] = [];
+  #root: Container | undefined;
+
+  /** @throws DecodeError for what `plainChunks` never makes */
+  add(chunk: unknown): void {
     if (!Array.isArray(chunk)) throw new DecodeError("a piece of a state that is none");
     const [what, argument, key] = chunk as unknown[];
-    const current = path[path.length - 1];
-    if (what === OPEN) {
-      if (root !== undefined && current === undefined) throw new DecodeError("two states in one snapshot");
-      const opened = emptyOf(argument);
-      if (current !== undefined) add(current, key, opened);
-      root ??= opened;
-      path.push(opened);
-    } else if (current === undefined) throw new DecodeError("a piece outside of its state");
+    const current = this.#path[this.#path.length - 1];
+    if (what === OPEN) this.#open(current, argument, key);
+    else if (current === undefined) throw new DecodeError("a piece outside of its state");
     else if (what === FILL && Array.isArray(argument)) fill(current, argument);
-    else if (what === CLOSE) path.pop();
+    else if (what === CLOSE) this.#path.pop();
     else throw new DecodeError("an unknown piece of a state");
   }
-  if (root === undefined || path.length > 0) throw new DecodeError("a state that ends early");
-  return root;
+
+  /** The state itself, no copy: of one machine. @throws DecodeError */
+  take(): object {
+    if (this.#root === undefined || this.#path.length > 0) throw new DecodeError("a state that ends early");
+    return this.#root;
+  }
+
+  [Symbol.iterator](): Iterator<unknown> {
+    return plainChunks(this.take());
+  }
+
+  #open(current: Container | undefined, kind: unknown, key: unknown): void {
+    if (this.#root !== undefined && current === undefined) throw new DecodeError("two states in one snapshot");
+    const opened = emptyOf(kind);
+    if (current !== undefined) add(current, key, opened);
+    this.#root ??= opened;
+    this.#path.push(opened);
+  }
+}
+
+/** @throws DecodeError for what `plainChunks` never makes */
+export function fromPlainChunks(chunks: Iterable<unknown>): object {
+  if (chunks instanceof PlainIntake) return chunks.take();
+  const intake = new PlainIntake();
+  for (const chunk of chunks) intake.add(chunk);
+  return intake.take();
 }
 
 function* chunksOf(container: Container, kind: Kind, opening: PlainChunk): Generator<PlainChunk, void, void> {

@@ -1,6 +1,7 @@
 import { badOption, LIMITS, mosaikError } from "../../env/index.ts";
 import type { ByteReader, ByteWriter, InlineCodec } from "../../wire/index.ts";
 import { notAsync } from "./checks.ts";
+import { type ChunkIntake, ChunkList } from "./chunk-intake.ts";
 import { isRejection, type Rejection } from "./rejection.ts";
 import type { StateMachine } from "./state-machine.ts";
 import type { AnyMachine, ApplyContext } from "./types.ts";
@@ -40,6 +41,8 @@ export interface RuntimeParts<C> {
   readonly commandNames: readonly string[];
   readonly codec: InlineCodec<C>;
   readonly create: () => StateMachine<C, unknown, unknown, unknown>;
+  /** Default: keeps the chunks until `restore` takes them. */
+  readonly intake?: () => ChunkIntake;
   /** What the caller gave, as the codec takes it. @throws `schema-rejected`, `bad-option` */
   readonly prepare: (value: unknown) => C;
   readonly nameOf: (command: C) => string;
@@ -73,6 +76,8 @@ export interface MachineRuntime {
   readCommand(reader: ByteReader, bytes: number): DecodedCommand;
   /** An empty replica. */
   create(): MachineInstance;
+  /** For the chunks of a snapshot, before one `restore` of one instance has them. */
+  intake(): ChunkIntake;
 }
 
 export function makeRuntime<C>(parts: RuntimeParts<C>): MachineRuntime {
@@ -94,6 +99,7 @@ export function makeRuntime<C>(parts: RuntimeParts<C>): MachineRuntime {
       }
       return instanceOf(machine, parts.name);
     },
+    intake: () => parts.intake?.() ?? new ChunkList(),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Index, LogPosition } from "../../raft/index.ts";
 import type { IncarnationId } from "../../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError, messagePack } from "../../wire/index.ts";
 import { readSupport, type Support, writeSupport } from "../entries/index.ts";
+import type { ChunkIntake } from "../machine/index.ts";
 import { decodeSessions, encodeSessions, type SessionTable } from "../sessions/index.ts";
 
 // A snapshot's data is a row of parts, each with its length before it: facts, the session table, the machine's chunks, the end.
@@ -42,8 +43,8 @@ export interface ReplicaFacts {
 /** All of a replica, as a snapshot holds it. */
 export interface ReplicaState extends ReplicaFacts {
   readonly sessions: SessionTable;
-  /** The machine's own, decoded. */
-  readonly chunks: readonly unknown[];
+  /** The machine's own, decoded. For one `restore`. */
+  readonly chunks: Iterable<unknown>;
 }
 
 /**
@@ -83,13 +84,19 @@ function part(content: Uint8Array): Uint8Array {
   return new ByteWriter(content.length + 8).bytes(content).finish();
 }
 
-/** Takes the data apart as it comes, however it is cut. Holds what is decoded, and at most one part that is not whole yet. */
+/** Takes the data apart as it comes, however it is cut. Holds at most one part that is not whole yet. */
 export class SnapshotDecoder {
   #rest: Uint8Array = new Uint8Array(0);
   #facts: ReplicaFacts | undefined;
   #sessions: Uint8Array[] = [];
-  readonly #chunks: unknown[] = [];
+  readonly #chunks: ChunkIntake;
+  #count = 0;
   #isEnded = false;
+
+  /** @param chunks - of the machine that will restore them */
+  constructor(chunks: ChunkIntake) {
+    this.#chunks = chunks;
+  }
 
   /** @throws DecodeError */
   push(bytes: Uint8Array): void {
@@ -119,14 +126,19 @@ export class SnapshotDecoder {
       throw new DecodeError("a part of a snapshot out of place");
     }
     if (type === PART.facts) this.#facts = readFacts(reader);
-    else if (type === PART.sessions && this.#chunks.length === 0) this.#sessions.push(reader.rest().slice());
-    else if (type === PART.chunk) this.#chunks.push(messagePack.decode(reader.rest()));
+    else if (type === PART.sessions && this.#count === 0) this.#sessions.push(reader.rest().slice());
+    else if (type === PART.chunk) this.#onChunk(messagePack.decode(reader.rest()));
     else if (type === PART.end) this.#onEnd(reader);
     else throw new DecodeError("a part of a snapshot of an unknown kind");
   }
 
+  #onChunk(chunk: unknown): void {
+    this.#chunks.add(chunk);
+    this.#count++;
+  }
+
   #onEnd(reader: ByteReader): void {
-    if (reader.varint() !== this.#chunks.length) throw new DecodeError("a snapshot that lacks chunks");
+    if (reader.varint() !== this.#count) throw new DecodeError("a snapshot that lacks chunks");
     reader.end();
     this.#isEnded = true;
   }

@@ -9,6 +9,7 @@ import type { BondFrame } from "../bonds/frames.ts";
 import { chunksOf, HASH_BYTES, type SnapshotOffer } from "../bonds/snapshot-frames.ts";
 import { encodeConfiguration } from "../entries/entries.ts";
 import { memberId } from "../entries/member-id.ts";
+import { ChunkList } from "../machine/index.ts";
 import { encodeSnapshot } from "../replica/snapshot-format.ts";
 import { SessionTable } from "../sessions/sessions.ts";
 import { SnapshotFetcher } from "./snapshot-fetcher.ts";
@@ -106,7 +107,7 @@ class Bench {
     scope: this.scope,
     storage: this.storage,
     incarnation: BOUND,
-    version: 1,
+    runtime: { version: 1, intake: () => new ChunkList() },
     bonds: () => this.sources.filter(({ isOpen }) => isOpen).map(({ bond }) => bond),
     leader: () => this.leader,
     commit: () => this.commit,

@@ -5,6 +5,7 @@ import type { IncarnationId, Storage } from "../../storage/index.ts";
 import { DecodeError } from "../../wire/index.ts";
 import { type Bond, chunksOf, type SnapshotFrame, type SnapshotOffer } from "../bonds/index.ts";
 import { decodeConfiguration } from "../entries/index.ts";
+import type { MachineRuntime } from "../machine/index.ts";
 import { type ReplicaState, SnapshotDecoder } from "../replica/index.ts";
 import { type FetchedSnapshot, isGenuine, keyOf, type Transfer } from "./snapshot-transfer.ts";
 
@@ -27,8 +28,8 @@ export interface SnapshotFetcherOptions {
   readonly scope: Scope;
   readonly storage: Storage;
   readonly incarnation: IncarnationId;
-  /** Of our machine: what a later one wrote it may not understand. */
-  readonly version: number;
+  /** Of our machine: what a later version wrote it may not understand. */
+  readonly runtime: Pick<MachineRuntime, "version" | "intake">;
   readonly bonds: () => readonly Bond[];
   readonly leader: () => PeerId | undefined;
   /** Known to be committed here: a snapshot that does not go further is not needed. */
@@ -215,7 +216,7 @@ export class SnapshotFetcher {
       voters,
       count,
       sources: new Set(),
-      decoder: new SnapshotDecoder(),
+      decoder: new SnapshotDecoder(this.#o.runtime.intake()),
       writer,
       missing: Array.from({ length: count }, (_, chunk) => chunk),
       asked: new Map(),
@@ -323,7 +324,7 @@ export class SnapshotFetcher {
       if (state.incarnation !== this.#o.incarnation || state.establishedIndex > index) {
         throw new DecodeError("a snapshot of another history");
       }
-      if (state.machine.version > this.#o.version)
+      if (state.machine.version > this.#o.runtime.version)
         throw new DecodeError("a snapshot of a later version of the machine");
     } catch (cause) {
       if (!(cause instanceof DecodeError)) throw cause;

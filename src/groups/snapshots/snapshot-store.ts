@@ -4,6 +4,7 @@ import type { Entry, LogPosition, SnapshotMark } from "../../raft/index.ts";
 import type { IncarnationId, Storage, StorageFactory } from "../../storage/index.ts";
 import { chunksOf } from "../bonds/index.ts";
 import { decodeConfiguration } from "../entries/index.ts";
+import type { MachineRuntime } from "../machine/index.ts";
 import { type ReplicaState, SnapshotDecoder } from "../replica/index.ts";
 
 /** What a store holds, as a life begins with it. */
@@ -14,8 +15,8 @@ export interface StoredLog {
 }
 
 /** @throws `storage-failed` for a log that begins after what its snapshot covers; DecodeError for a snapshot of another version */
-export async function loadStore(storage: Storage): Promise<StoredLog> {
-  const snapshot = await loadSnapshot(storage);
+export async function loadStore(storage: Storage, runtime: MachineRuntime): Promise<StoredLog> {
+  const snapshot = await loadSnapshot(storage, runtime);
   const { start, end } = storage.available;
   const base = { index: start, term: (await storage.termAt(start)) ?? 0 };
   if (start > (snapshot?.mark.index ?? 0)) {
@@ -27,12 +28,12 @@ export async function loadStore(storage: Storage): Promise<StoredLog> {
   return { base, entries, snapshot };
 }
 
-async function loadSnapshot(storage: Storage): Promise<StoredLog["snapshot"]> {
+async function loadSnapshot(storage: Storage, runtime: MachineRuntime): Promise<StoredLog["snapshot"]> {
   const reader = await storage.openSnapshot();
   if (reader === undefined) return undefined;
   try {
     const { index, term, configuration, bytes } = reader.head;
-    const decoder = new SnapshotDecoder();
+    const decoder = new SnapshotDecoder(runtime.intake());
     for (let chunk = 0; chunk < chunksOf(bytes); chunk++) {
       decoder.push(await reader.read(chunk * LIMITS.snapshotChunkBytes, LIMITS.snapshotChunkBytes));
     }
