@@ -15,6 +15,25 @@ export function turn() {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Watches how long the event loop is held at once. The result ends it, and gives the longest time so far in milliseconds. */
+export function watchLoop() {
+  let longest = 0;
+  let before = performance.now();
+  let isOver = false;
+  const look = () => {
+    const now = performance.now();
+    longest = Math.max(longest, now - before);
+    before = now;
+    if (!isOver) setImmediate(look);
+  };
+  setImmediate(look);
+  return () => {
+    isOver = true;
+    look();
+    return longest;
+  };
+}
+
 /** Runs `operation` again and again for so long, one at a time. The median of its times, in microseconds. */
 export async function medianOf(operation, { durationMs, count = Number.POSITIVE_INFINITY }) {
   const times = [];

@@ -1,5 +1,5 @@
 // Ours: one node and its member of a group of keys and values, with or without a data directory, through the public surface alone.
-import { built, medianOf, nowUs, rateOf } from "./measure.mjs";
+import { built, medianOf, nowUs, rateOf, turn, watchLoop } from "./measure.mjs";
 
 const { defineMachine, Network } = await built("index.js");
 
@@ -9,10 +9,11 @@ const KEYS = 1_000;
 /** `isSnapshotted: false`: a member that joins gets the log, all of it. */
 const tableOf = (isSnapshotted) =>
   defineMachine("bench-table", {
-    state: () => ({ puts: 0, table: {} }),
+    // A map, since its entries can be walked one by one, and the names of a record cannot.
+    state: () => ({ puts: 0, table: new Map() }),
     commands: {
       put: (state, { key, value }) => {
-        state.table[key] = value;
+        state.table.set(key, value);
         state.puts++;
       },
       count: (state) => {
@@ -20,9 +21,9 @@ const tableOf = (isSnapshotted) =>
       },
     },
     queries: {
-      get: (state, key) => state.table[key],
+      get: (state, key) => state.table.get(key),
       puts: (state) => state.puts,
-      size: (state) => Object.keys(state.table).length,
+      size: (state) => state.table.size,
     },
     ...(isSnapshotted ? {} : { snapshot: false }),
   });
@@ -103,6 +104,21 @@ export class StoreMember {
     while (this.#inside().raft.base.index < filledTo) await this.#put();
   }
 
+  /** The longest time that `cutLog` held the event loop, in milliseconds. */
+  async cutLogHeld() {
+    const held = watchLoop();
+    await this.cutLog();
+    return held();
+  }
+
+  /** The same of a process that does nothing. */
+  async idleHeld(durationMs) {
+    const held = watchLoop();
+    const end = performance.now() + durationMs;
+    while (performance.now() < end) await turn();
+    return held();
+  }
+
   acknowledged() {
     return this.#acknowledged;
   }
@@ -118,20 +134,23 @@ export class StoreMember {
   }
 
   /**
-   * A new peer follows the group until it has `position`, and leaves again. Milliseconds from its making, and what it held.
+   * A new peer follows the group until it has `position`, and leaves again. Milliseconds from its making, the longest of which the event loop was
+   * held, and what it held itself.
    */
   async catchUp(bootstrap, position) {
+    const held = watchLoop();
     const began = performance.now();
     const network = await Network.create("bench", { ...this.#options, bootstrap });
     const group = network.groups.join("bench", { machine: this.#machine, leadership: "observer", ...this.#joining });
     await group.when.reaches(position);
     const ms = performance.now() - began;
+    const heldMs = held();
     const [puts, size] = await Promise.all(
       ["puts", "size"].map((query) => group.query(query, { consistency: "weak" })),
     );
     const fetched = network.inspect().groups[0].snapshots?.fetched ?? 0;
     await network.close();
-    return { ms, puts: puts.result, size: size.result, fetched };
+    return { ms, heldMs, puts: puts.result, size: size.result, fetched };
   }
 
   async close() {

@@ -34,7 +34,7 @@ export class Compatibility {
 
   /** @param isLate - no more waiting: whoever did not say that it knows them counts as lacking them */
   supportOf(names: readonly string[], isLate: boolean): CommandSupport {
-    const agreed = this.#o.life()?.replica.agreed;
+    const agreed = this.#o.life()?.office.agreed;
     if (agreed !== undefined && names.every((name) => agreed.commands.includes(name))) return "agreed";
     const lacking = this.#members().filter(({ support }) =>
       support === undefined ? isLate : names.some((name) => !support.commands.includes(name)),

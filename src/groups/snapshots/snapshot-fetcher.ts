@@ -222,6 +222,7 @@ export class SnapshotFetcher {
       asked: new Map(),
       arrived: new Map(),
       next: 0,
+      isPausing: false,
       written: Promise.resolve(),
       writing: 0,
     };
@@ -276,23 +277,30 @@ export class SnapshotFetcher {
     this.#pump(transfer);
   }
 
-  /** Decodes and writes what has its turn. */
+  /** Decodes and writes what has its turn: a chunk at a time, so that the rest of the program has its own between them. */
   #advance(transfer: Transfer): void {
-    for (;;) {
-      const data = transfer.arrived.get(transfer.next);
-      if (data === undefined) break;
-      transfer.arrived.delete(transfer.next);
-      transfer.next++;
-      try {
-        transfer.decoder.push(data);
-      } catch (cause) {
-        if (!(cause instanceof DecodeError)) throw cause;
-        return this.#onNonsense(transfer);
-      }
-      this.#write(transfer, data);
+    const data = transfer.arrived.get(transfer.next);
+    if (data === undefined || transfer.isPausing) return this.#pump(transfer);
+    transfer.arrived.delete(transfer.next);
+    transfer.next++;
+    try {
+      transfer.decoder.push(data);
+    } catch (cause) {
+      if (!(cause instanceof DecodeError)) throw cause;
+      return this.#onNonsense(transfer);
     }
-    if (transfer.next === transfer.count) this.#finish(transfer);
-    else this.#pump(transfer);
+    this.#write(transfer, data);
+    if (transfer.next === transfer.count) return this.#finish(transfer);
+    if (transfer.arrived.has(transfer.next)) this.#pause(transfer);
+    this.#pump(transfer);
+  }
+
+  #pause(transfer: Transfer): void {
+    transfer.isPausing = true;
+    this.#o.scope.after(0, () => {
+      transfer.isPausing = false;
+      if (this.#transfer === transfer) this.#advance(transfer);
+    });
   }
 
   #write(transfer: Transfer, data: Uint8Array): void {

@@ -28,6 +28,8 @@ export interface Transfer {
   readonly arrived: Map<number, Uint8Array>;
   /** The next chunk to decode and to write. */
   next: number;
+  /** The one after has arrived, and waits for its turn. */
+  isPausing: boolean;
   /** Writes so far, and how many of them are under way. */
   written: Promise<void>;
   writing: number;
