@@ -190,3 +190,20 @@ test("any other failure is told to all that wait", async () => {
   await Promise.all(waiting.map((wait) => rejects(wait, broken)));
   deepEqual(bench.done, []);
 });
+
+test("nor before one that came, and found no room, while they waited for another", async () => {
+  const bench = new Bench();
+  bench.hold();
+  bench.write({ hardState: term(5), entries: entries(5, 1) });
+  await settled();
+  bench.room = "nothing";
+  bench.write({ hardState: term(6), entries: entries(6, 2) }, "later");
+  await settled();
+  bench.room = "all";
+  await bench.release();
+  deepEqual(bench.done, ["term 5", "entries 1/5"]);
+  deepEqual(bench.news, ["full"]);
+  await bench.tick();
+  deepEqual(bench.done, ["term 5", "entries 1/5", "term 6", "entries 2/6"]);
+  deepEqual(bench.news, ["full", "room", "later votes", "later"]);
+});

@@ -106,8 +106,9 @@ export class StoreWriter {
     try {
       while (this.#log.length > 0) {
         const changes = await this.#untilRoom(async () => {
-          await this.#hardStates;
+          // In this order: what comes while we wait may be of a later term, which these do not wait for.
           const due = this.#dueChanges();
+          await this.#hardStates;
           await this.#writeChanges(due);
           return due;
         });

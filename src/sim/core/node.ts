@@ -112,7 +112,9 @@ export class CoreNode {
   compact(tail: number): Input | undefined {
     const { raft } = this;
     const index = this.#applied;
-    if (raft === undefined || index <= (this.#snapshot?.mark.index ?? 0) || index > this.#diskLast) return undefined;
+    // An entry of that index may be there of another term, which a write under way replaces.
+    if (raft === undefined || index <= (this.#snapshot?.mark.index ?? 0) || index > raft.status().durable)
+      return undefined;
     const upTo = Math.max(index - tail, this.#base.index);
     return { type: "compact", snapshot: index, upTo };
   }
@@ -203,10 +205,6 @@ export class CoreNode {
     if (hardState === undefined) return;
     this.#hardState = hardState;
     this.#checker.onHardState(this.name, hardState.term, hardState.votedFor);
-  }
-
-  get #diskLast(): Index {
-    return this.#entries[this.#entries.length - 1]?.index ?? this.#base.index;
   }
 
   /** Both are on the disk already: the snapshot is of what was applied, and nothing under way changes what it covers. */
