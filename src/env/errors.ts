@@ -11,13 +11,14 @@ export type Rejected<More = object> = Readonly<{ rejected: readonly unknown[] } 
 
 /**
  * Why a group is not begun anew here. What is in sight, unless forced: a `leader` of it; a `majority` of its voters, which may elect one; a member
- * with a `newer-log`. For good: this member is an `observer`, holds no store of a group that is open (`no-log`), or has a machine without
+ * with a `newer-log`; or nobody, since no bootstrap source and not each member gave an answer in time (`no-answer`). For good: this member is an `observer`, holds no store of a group that is open (`no-log`), or has a machine without
  * `snapshot` (`no-snapshot`). For now: another attempt is `under-way`; the log or the store `changed` meanwhile.
  */
 export type RecoverRefusal =
   | "leader"
   | "majority"
   | "newer-log"
+  | "no-answer"
   | "observer"
   | "no-log"
   | "no-snapshot"

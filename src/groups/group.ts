@@ -159,7 +159,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     if (acceptDataLoss !== true)
       throw badOption("acceptDataLoss", "must be true: what lost members alone held is gone");
     signal?.throwIfAborted();
-    await this.#driver.founder.recovery.run(force === true, this.#whileOpen(signal));
+    await this.#driver.founder.recovery.run(force === true, this.#timeoutMs, this.#whileOpen(signal));
   }
 
   async *export({ signal }: Wait = {}): AsyncGenerator<Uint8Array, void, void> {

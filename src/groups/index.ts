@@ -2,7 +2,7 @@
  * Groups: a state machine on several nodes, kept equal by Raft.
  *
  * A node that joins a group has one `Member` of it. The member holds *bonds* (one link to each other member), a store, and, once the
- * store is bound to an incarnation, a `Life`: as voter it drives a Raft core (`Voter`), as reader it follows (`Follower`). The `Founder`
+ * store is bound to an incarnation, a `Life`: a `RaftDriver` feeds its Raft core, and as reader a `Puller`. The `Founder`
  * binds the store: it founds an incarnation with the members that `expect` asks for, accepts a genesis that names this store, or follows
  * one that is open. Committed entries go through the `Applier` to the `Replica`: the user's machine, the sessions, the position.
  *

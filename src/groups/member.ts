@@ -14,7 +14,7 @@ import {
 } from "./bonds/index.ts";
 import { Conditions } from "./conditions.ts";
 import { Departure } from "./departure.ts";
-import { exportState, Founder } from "./founding/index.ts";
+import { exportState, Founder, openStore } from "./founding/index.ts";
 import { Compatibility, DiskRoom, type Life, type LifeContext, type MemberOptions, TICK_MS } from "./life/index.ts";
 import { stopCause, storageFailed } from "./member-errors.ts";
 import { statusOfLife } from "./member-status.ts";
@@ -22,7 +22,6 @@ import { Observations } from "./observations.ts";
 import { type MachineFailure, machineFailed } from "./replica/index.ts";
 import { Proposer, Reads } from "./requests/index.ts";
 import { Router } from "./router.ts";
-import { openStore } from "./snapshots/index.ts";
 
 const HANDOVER_TIMEOUT_MS = 1_000;
 /** How long a closing member waits to be let go. */
@@ -160,8 +159,9 @@ export class Member {
   get state(): GroupState {
     if (this.#closing !== undefined || this.#failure !== undefined) return "closed";
     if (this.#life?.isOnline === true) return "online";
-    if (!this.#wasOnline) return "joining";
-    return this.leader === undefined && this.#life?.seesQuorum !== true ? "no-quorum" : "offline";
+    const hasWaited = this.#wasOnline || (this.#life?.isOpen === true && this.founder.isLeaderlessForLong);
+    if (hasWaited && this.leader === undefined && this.#life?.seesQuorum !== true) return "no-quorum";
+    return this.#wasOnline ? "offline" : "joining";
   }
 
   status(): MemberStatus {
@@ -322,6 +322,7 @@ export class Member {
     if (!this.#scope.isClosed) this.#teller.tellPosition(this.status());
     this.founder.evaluate();
     this.bonds.refresh();
+    this.conditions.notify();
   }
 
   #onApplied(): void {

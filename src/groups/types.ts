@@ -83,7 +83,7 @@ export interface Groups {
   ): Group<M>;
 }
 
-/** `force`: even if a leader, a majority or a newer log is in sight; there are two groups then. */
+/** `force`: even if a leader, a majority or a newer log is in sight, or nobody answered; if others serve, there are two groups then. */
 export type RecoverOptions = Wait & { readonly acceptDataLoss: true } & Options<{ force: boolean }>;
 
 /** `online`: caught up with a leader. `reaches`: applied here. Both at once if it is so now. */
@@ -185,10 +185,11 @@ export interface Group<M extends AnyMachine = NoMachine> extends Handle, GroupSt
    * were `outcome-unknown`. Never: a write that is applied twice. Should the lost members come back, with their stores, they are a rival
    * (`when.rival`), or start over here if they hold nothing more.
    *
+   * A member that has just started waits, within the handle's deadline, until its store is read and, unless `force`d, it knows who is there.
    * An abort has no effect once the new store is in place. Nothing has changed when it throws:
    *
-   * @throws `recover-refused` with the `reason`: a leader, a majority of the voters or a member with a newer log is in sight (unless `force`d);
-   * an observer; nothing to begin from; a machine without `snapshot`; another attempt
+   * @throws `recover-refused` with the `reason`: a leader, a majority of the voters or a member with a newer log is in sight, or nobody
+   * answered who could tell (unless `force`d); an observer; nothing to begin from; a machine without `snapshot`; another attempt
    * @throws `machine-failed` the machine is halted here, or threw at an entry that was not committed
    * @throws `storage-full` there is no room for a second copy
    */

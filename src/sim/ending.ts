@@ -1,4 +1,4 @@
-import { SimulationError } from "../env/index.ts";
+import { assert, SimulationError } from "../env/index.ts";
 import { UniqueId } from "../identity/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import type { Cast } from "./cast.ts";
@@ -114,7 +114,11 @@ function checkSessions(nodes: readonly SimulatedNode[]): void {
   const known = new Map<number, number>();
   for (const { name, network } of nodes) {
     const groups = network.inspect().groups as readonly { name: string; applied: number; sessions: number }[];
-    const { applied = 0, sessions = 0 } = groups.find((group) => group.name === WORKLOAD_GROUP) ?? {};
+    const { applied, sessions } = groups.find((group) => group.name === WORKLOAD_GROUP) ?? {};
+    assert(
+      typeof applied === "number" && typeof sessions === "number",
+      `${name} tells what it applied, and its sessions`,
+    );
     const first = known.get(applied) ?? sessions;
     known.set(applied, first);
     if (first === sessions) continue;

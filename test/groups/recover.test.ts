@@ -23,10 +23,11 @@ class Cast {
     this.nodes = nodes;
   }
 
-  async start(name: string): Promise<Counters> {
+  /** @param bootstrap - instead of all who were there before */
+  async start(name: string, bootstrap?: readonly string[]): Promise<Counters> {
     const disk = this.#disks.get(name) ?? new SimDisk(name, this.nodes.world.random.fork(`disk/${name}`));
     this.#disks.set(name, disk);
-    const network = await this.nodes.start(name, { disk });
+    const network = await this.nodes.start(name, bootstrap === undefined ? { disk } : { disk, bootstrap });
     return network.groups.join("counter", { expect: 3, machine: Counter });
   }
 
@@ -176,6 +177,70 @@ play(
     equal((await ada.execute({ add: 1 })).result, 6);
   },
 );
+
+/** All restart, and each asks as soon as it has joined. */
+async function askAtOnce(cast: Cast, nodes: Nodes, bootstrap?: readonly string[]): Promise<void> {
+  const names = ["ada", "bob", "cyd"] as const;
+  const { ada } = await cast.group(names);
+  await ada.execute({ add: 5 });
+  const { incarnation } = cast.inspect("ada");
+  cast.kill(...names);
+  const groups: Counters[] = [];
+  const reasons: Promise<unknown>[] = [];
+  for (const name of names) {
+    const group = await cast.start(name, name === "ada" ? bootstrap : undefined);
+    groups.push(group);
+    reasons.push(
+      group.recover(ACCEPTED).then(
+        () => "recovered",
+        (cause: unknown) => (MosaikError.is(cause, "recover-refused") ? cause.details.reason : cause),
+      ),
+    );
+    // Machines do not start in the same moment.
+    await nodes.sleep(200);
+  }
+  for (const reason of await nodes.within(10_000, Promise.all(reasons)))
+    ok(reason === "majority" || reason === "leader", String(reason));
+  await nodes.within(20_000, Promise.all(groups.map((group) => group.when.online())));
+  equal(cast.inspect("cyd").incarnation, incarnation);
+  equal(await countOf(groups[2] as Counters), 5);
+}
+
+play("called at once after a restart of all, it waits until it sees the others, and is refused", askAtOnce);
+play("so it is on a node that looks for nobody, but is found", (cast, nodes) => askAtOnce(cast, nodes, []));
+
+play("started again alone, it says that there is no quorum, and is begun anew only by force", async (cast, nodes) => {
+  const { ada } = await cast.group(["cyd", "bob", "ada"]);
+  await ada.execute({ add: 5 });
+  // It may have applied what is on the disks of the two others alone, yet.
+  await nodes.sleep(1_000);
+  cast.kill("ada", "bob", "cyd");
+  const again = await cast.start("ada");
+  equal(again.state, "joining");
+  await rejects(nodes.within(15_000, again.recover(ACCEPTED)), {
+    code: "recover-refused",
+    outcome: "not-applied",
+    details: { reason: "no-answer", peers: [] },
+  });
+  await nodes.within(5_000, again.when.noQuorum());
+  await nodes.within(10_000, again.recover({ ...ACCEPTED, force: true }));
+  await nodes.within(10_000, again.when.online());
+  equal(await countOf(again), 5);
+});
+
+play("forced, it waits for its own store all the same, and for no longer than its signal", async (cast, nodes) => {
+  const { ada } = await cast.group(["cyd", "bob", "ada"]);
+  await ada.execute({ add: 5 });
+  cast.kill("ada", "bob", "cyd");
+  const again = await cast.start("ada");
+  const controller = new AbortController();
+  const aborted = rejects(again.recover({ ...ACCEPTED, signal: controller.signal }), { name: "AbortError" });
+  await nodes.sleep(100);
+  controller.abort();
+  await aborted;
+  cast.kill("ada");
+  await nodes.within(10_000, (await cast.start("ada")).recover({ ...ACCEPTED, force: true }));
+});
 
 const RIVAL = "rival-incarnation: this group exists twice, and both serve; set one aside with `discard`";
 const FIVE = ["ada", "bob", "cyd", "dan", "eve"] as const;

@@ -75,7 +75,9 @@ export class Founder {
     this.#o = options;
     this.recovery = new Recovery({
       context: options.context,
+      directory: options.directory,
       isEligible: options.expect !== undefined,
+      isLoaded: () => this.#storage !== undefined,
       life: () => (this.#isBusy ? undefined : this.#life),
       others: () => this.#others(),
       begin: (life, beginning) => this.#begin(life, beginning),
@@ -292,7 +294,7 @@ export class Founder {
 
   /** Whoever is missing may be late, and a majority may elect a leader yet. */
   #hasSuccessor(life: Life): boolean {
-    if (life.seesQuorum || !this.#isLeaderlessForLong) return false;
+    if (life.seesQuorum || !this.isLeaderlessForLong) return false;
     const own = this.#o.status();
     return this.#others().some(({ status }) => status.isOpen && isSucceeded(own, status));
   }
@@ -380,7 +382,7 @@ export class Founder {
     if (this.#nowUs() - this.#companySinceUs >= BOOTSTRAP_DELAY_MS * 1_000) life.office.wantOpen();
   }
 
-  get #isLeaderlessForLong(): boolean {
+  get isLeaderlessForLong(): boolean {
     return this.#nowUs() - this.#leaderSeenUs > ABANDON_AFTER_MS * 1_000;
   }
 

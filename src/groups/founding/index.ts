@@ -5,3 +5,4 @@
 export { exportState } from "./export.ts";
 export { Founder } from "./founder.ts";
 export { isSucceeded } from "./founding.ts";
+export { openStore } from "./open-store.ts";

@@ -1,3 +1,4 @@
+import type { PeerDirectory } from "../../discovery/index.ts";
 import { LIMITS, type MosaikError, mosaikError, type RecoverRefusal } from "../../env/index.ts";
 import { type PeerId, UniqueId } from "../../identity/index.ts";
 import type { Index, LogPosition, Term } from "../../raft/index.ts";
@@ -10,6 +11,9 @@ import { isNewer, type Seen } from "./founding.ts";
 
 /** Terms that lost members may have come to without us. Leaders of the new incarnation come after them, since a term fences. */
 const TERMS_LEFT_OUT = 1_000;
+/** Who is up needs a moment to be found and bonded: nothing is left to ask for so long before nobody is taken to be there. */
+const LOOK_AROUND_MS = 1_000;
+const LOOK_EVERY_MS = 50;
 /** Work between two turns of the rest of the program. */
 const SLICE_US = 3_000;
 const SLICE_ENTRIES = 64;
@@ -22,6 +26,7 @@ const REASONS: Readonly<Record<RecoverRefusal, string>> = {
   leader: "the group has a leader in sight",
   majority: "a majority of the voters is in sight, and may elect a leader",
   "newer-log": "a member in sight has a newer log; recover there",
+  "no-answer": "no bootstrap source answered, or a member not yet, so the others may be up; look, then `force`",
   observer: "an observer never votes, so no group begins with it",
   "no-log": "this member has no store of a group that is open",
   "no-snapshot": "the machine gives no snapshot that the group could begin with",
@@ -54,7 +59,10 @@ function assertRecoverable({ life, others, isEligible, isForced }: RecoverView):
 /** What recovery needs of the founder. */
 interface RecoveryOptions {
   readonly context: LifeContext;
+  readonly directory: PeerDirectory;
   readonly isEligible: boolean;
+  /** Is the store open, and what it holds read? */
+  readonly isLoaded: () => boolean;
   /** Undefined: there is none, or it is about to end. */
   readonly life: () => Life | undefined;
   readonly others: () => readonly Seen[];
@@ -74,12 +82,15 @@ export class Recovery {
     this.#o = options;
   }
 
-  /** @throws `recover-refused`; what `prepareRecovery` throws: nothing changed */
-  async run(isForced: boolean, signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * @param timeoutMs - for the store to be read, and the surroundings to be known
+   * @throws `recover-refused`; what `prepareRecovery` throws: nothing changed
+   */
+  async run(isForced: boolean, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     if (this.#isUnderWay) throw refused("under-way");
     this.#isUnderWay = true;
     try {
-      const life = this.#recoverable(isForced);
+      const life = await this.#lookAround(isForced, timeoutMs, signal);
       const beginning = await prepareRecovery(this.#o.context, life, signal);
       try {
         signal?.throwIfAborted();
@@ -93,6 +104,32 @@ export class Recovery {
     } finally {
       this.#isUnderWay = false;
     }
+  }
+
+  /**
+   * A member that has just started sees nobody yet, which does not mean that nobody is there. What speaks against it is told as soon as it is seen.
+   *
+   * @throws `recover-refused`; the reason of `signal`, or of the member's end
+   */
+  async #lookAround(isForced: boolean, timeoutMs: number, signal: AbortSignal | undefined): Promise<Life> {
+    const { context, isLoaded } = this.#o;
+    const deadlineUs = context.env.clock.monotonicUs() + timeoutMs * 1_000;
+    let knownSinceUs: number | undefined;
+    for (;;) {
+      const nowUs = context.env.clock.monotonicUs();
+      if (isLoaded()) {
+        const life = this.#recoverable(isForced);
+        knownSinceUs = this.#isSurroundingsKnown ? (knownSinceUs ?? nowUs) : undefined;
+        if (isForced || (knownSinceUs !== undefined && nowUs - knownSinceUs >= LOOK_AROUND_MS * 1_000)) return life;
+      }
+      if (nowUs >= deadlineUs) throw isLoaded() ? refused("no-answer", context.bonds.untried) : refused("no-log");
+      await context.scope.sleep(LOOK_EVERY_MS, signal);
+    }
+  }
+
+  /** As for a lone founder: a bootstrap source answered (or there is none), and each advertised member was bonded or refused the dial. */
+  get #isSurroundingsKnown(): boolean {
+    return this.#o.directory.isBootstrapped && this.#o.context.bonds.untried.length === 0;
   }
 
   /** @throws `recover-refused` */

@@ -3,5 +3,5 @@
  */
 export { SnapshotFetcher } from "./snapshot-fetcher.ts";
 export { SnapshotServer } from "./snapshot-server.ts";
-export { loadStore, openStore, type StoredLog } from "./snapshot-store.ts";
+export { loadStore, type StoredLog } from "./snapshot-store.ts";
 export type { FetchedSnapshot } from "./snapshot-transfer.ts";

@@ -1,7 +1,6 @@
 import { LIMITS, mosaikError } from "../../env/index.ts";
-import type { UniqueId } from "../../identity/index.ts";
 import type { Entry, LogPosition, SnapshotMark } from "../../raft/index.ts";
-import type { IncarnationId, Storage, StorageFactory } from "../../storage/index.ts";
+import type { Storage } from "../../storage/index.ts";
 import { chunksOf } from "../bonds/index.ts";
 import { decodeConfiguration } from "../entries/index.ts";
 import type { MachineRuntime } from "../machine/index.ts";
@@ -41,16 +40,4 @@ async function loadSnapshot(storage: Storage, runtime: MachineRuntime): Promise<
   } finally {
     await reader.close();
   }
-}
-
-/** @param discard - a store of this incarnation is set aside, and another one drawn */
-export async function openStore(
-  factory: StorageFactory,
-  group: UniqueId,
-  discard: IncarnationId | undefined,
-): Promise<Storage> {
-  const store = await factory.open(group);
-  if (discard === undefined || store.incarnation !== discard) return store;
-  await store.setAside("discarded by the operator");
-  return factory.open(group);
 }
