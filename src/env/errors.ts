@@ -11,13 +11,15 @@ export type Rejected<More = object> = Readonly<{ rejected: readonly unknown[] } 
 
 /**
  * Why a group is not begun anew here. What is in sight, unless forced: a `leader` of it; a `majority` of its voters, which may elect one; a member
- * with a `newer-log`; or nobody, since no bootstrap source and not each member gave an answer in time (`no-answer`). For good: this member is an `observer`, holds no store of a group that is open (`no-log`), or has a machine without
+ * with a `newer-log`, or one that has `recovered` the group already, from here; or nobody, since no bootstrap source and not each member gave an
+ * answer in time (`no-answer`). For good: this member is an `observer`, holds no store of a group that is open (`no-log`), or has a machine without
  * `snapshot` (`no-snapshot`). For now: another attempt is `under-way`; the log or the store `changed` meanwhile.
  */
 export type RecoverRefusal =
   | "leader"
   | "majority"
   | "newer-log"
+  | "recovered"
   | "no-answer"
   | "observer"
   | "no-log"
@@ -26,12 +28,14 @@ export type RecoverRefusal =
   | "changed";
 
 /**
- * Why a state is not exported: there is none yet (`no-state`), or the machine gives none (`no-snapshot`). Why it is not imported: the
- * `group-exists`; the source threw (`source-failed`); the bytes are `damaged` or not all there; they are of an `other-machine`, or of a `newer-version` of it or of this library.
+ * Why a state is not exported: there is none yet (`no-state`), the machine gives none (`no-snapshot`), or the log `changed` faster than it could
+ * be read. Why it is not imported: the `group-exists`; the source threw (`source-failed`); the bytes are `damaged` or not all there; they are of an
+ * `other-machine`, or of a `newer-version` of it or of this library.
  */
 export type SnapshotRefusal =
   | "no-state"
   | "no-snapshot"
+  | "changed"
   | "group-exists"
   | "source-failed"
   | "damaged"

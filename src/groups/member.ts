@@ -393,7 +393,7 @@ export class Member {
     // First what is under way here, so that no store is bound and no bond made behind our back.
     await this.#scope.close();
     await this.bonds.close();
-    await beforeClose?.().catch(() => undefined);
+    await beforeClose?.().catch((cause) => this.#o.logger.warn({ group: this.#o.name, cause }, "its store stays here"));
     await this.#storage?.close().catch(() => undefined);
     this.#resolveClosed(cause);
   }

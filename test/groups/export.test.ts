@@ -151,6 +151,24 @@ scenario("what is no whole export of this machine makes no group, and stores not
   equal(empty.position, 0);
 });
 
+scenario("a member whose source never answers closes all the same", async (nodes) => {
+  const network = await nodes.start("dan");
+  let wasEnded = false;
+  const from: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise(() => {}),
+      return: () => {
+        wasEnded = true;
+        return new Promise(() => {});
+      },
+    }),
+  };
+  const dan = network.groups.join("counter", { expect: 1, machine: Counter, from });
+  await nodes.sleep(1_000);
+  await nodes.within(5_000, dan.close());
+  ok(wasEnded);
+});
+
 scenario("a group that exists is not imported again: not in its sight, and not over its own store", async (nodes) => {
   expectErrors(nodes, STOPPED);
   const [ada] = (await nodes.online(["ada"])) as [Counters];

@@ -307,17 +307,33 @@ play("forced, it begins from an older log: the newer one stays, and is a rival",
   equal((await eve.execute({ add: 5 })).result, 6);
 });
 
-play("two survivors that recover at once are rivals, and both serve", async (cast, nodes) => {
+play("two survivors that are forced to recover at once are rivals, and both serve", async (cast, nodes) => {
   expectErrors(nodes, RIVAL, RIVAL);
   const { dan, eve } = await five(cast);
   cast.kill("ada", "bob", "cyd");
   await nodes.within(20_000, Promise.all([dan.when.noQuorum(), eve.when.noQuorum()]));
-  await nodes.within(10_000, Promise.all([dan.recover(ACCEPTED), eve.recover(ACCEPTED)]));
+  const forced = { ...ACCEPTED, force: true } as const;
+  await nodes.within(10_000, Promise.all([dan.recover(forced), eve.recover(forced)]));
   await nodes.within(10_000, Promise.all([dan.when.rival(), eve.when.rival()]));
   equal((await nodes.within(10_000, dan.execute({ add: 10 }))).result, 11);
   equal((await nodes.within(10_000, eve.execute({ add: 100 }))).result, 101);
   // Each looks once a second.
   await nodes.sleep(2_000);
+});
+
+play("a survivor that sees another one recovered does not, and starts over there", async (cast, nodes) => {
+  const { dan, eve } = await five(cast);
+  cast.kill("ada", "bob", "cyd");
+  await nodes.within(20_000, Promise.all([dan.when.noQuorum(), eve.when.noQuorum()]));
+  await nodes.within(10_000, dan.recover(ACCEPTED));
+  await nodes.sleep(10);
+  await rejects(eve.recover(ACCEPTED), {
+    code: "recover-refused",
+    outcome: "not-applied",
+    details: { reason: "recovered", peers: [nodes.network("dan").peerId] },
+  });
+  await nodes.within(30_000, eve.when.online());
+  equal(cast.inspect("eve").incarnation, cast.inspect("dan").incarnation);
 });
 
 play("what was not committed is carried over, and a command under way is applied once", async (cast, nodes) => {

@@ -1,13 +1,12 @@
 import { createHash } from "node:crypto";
-import { LIMITS, MosaikError, mosaikError, type SnapshotRefusal } from "../../env/index.ts";
+import { LIMITS, MosaikError, mosaikError, orAborted, type SnapshotRefusal } from "../../env/index.ts";
 import type { IncarnationId, Storage } from "../../storage/index.ts";
 import { DecodeError } from "../../wire/index.ts";
 import { memberId } from "../entries/index.ts";
 import type { Life, LifeContext } from "../life/index.ts";
 import type { ChunkIntake } from "../machine/index.ts";
 import { machineFailed, type Replica, type ReplicaState, SnapshotDecoder } from "../replica/index.ts";
-import { loadStore } from "../snapshots/index.ts";
-import { emptyReplica, Pause, replay, writeBeginning } from "./recovery.ts";
+import { emptyReplica, Pause, replayStore, writeBeginning } from "./recovery.ts";
 
 // An export: magic, version, then a snapshot's data as members give it to each other, then the SHA-256 of all that.
 const MAGIC = Buffer.from("mosaikex");
@@ -26,6 +25,7 @@ export function snapshotRefused(reason: SnapshotRefusal, cause?: unknown): Mosai
 const REASONS: Readonly<Record<SnapshotRefusal, string>> = {
   "no-state": "this member has no state yet",
   "no-snapshot": "the machine gives no snapshot",
+  changed: "the log was let go of faster than it could be read; try again",
   "group-exists": "the group exists, here or in sight; an import makes a new one",
   damaged: "these are not the bytes of an export, or not all of them",
   "source-failed": "the source threw; `cause` has it",
@@ -47,7 +47,9 @@ export async function* exportState(
   const upTo = life.replica.index;
   const pause = new Pause(context, signal);
   await life.driver.written();
-  const replica = await replay(context, await loadStore(life.storage, context.runtime), pause, upTo);
+  const replayed = await replayStore(context, life.storage, pause, { from: upTo, upTo });
+  if (replayed === undefined) throw snapshotRefused("changed");
+  const { replica } = replayed;
   replica.beginAnew(life.incarnation);
   const pieces = replica.encodeSnapshot();
   if (pieces === undefined) throw snapshotRefused("no-snapshot");
@@ -147,8 +149,7 @@ async function readState(
 ): Promise<ReplicaState> {
   const reader = new ExportReader(runtime.intake());
   try {
-    for await (const bytes of source) {
-      scope.signal.throwIfAborted();
+    for await (const bytes of untilAborted(source, scope.signal)) {
       if (!(bytes instanceof Uint8Array)) throw new DecodeError("not bytes");
       reader.push(bytes);
     }
@@ -157,6 +158,25 @@ async function readState(
     if (cause instanceof DecodeError) throw snapshotRefused("damaged", cause);
     if (MosaikError.is(cause) || scope.isClosed) throw cause;
     throw snapshotRefused("source-failed", cause);
+  }
+}
+
+/** What `for await` takes of it; but it may never answer, so after an abort it is not waited for. @throws the reason of `signal` */
+async function* untilAborted<T>(
+  source: AsyncIterable<T> | Iterable<T>,
+  signal: AbortSignal,
+): AsyncGenerator<T, void, void> {
+  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+  let isDone = false;
+  try {
+    while (!isDone) {
+      signal.throwIfAborted();
+      const next = await orAborted(Promise.resolve(iterator.next()), signal);
+      isDone = next.done === true;
+      if (next.done !== true) yield next.value;
+    }
+  } finally {
+    if (!isDone) void (async () => iterator.return?.())().catch(() => undefined);
   }
 }
 

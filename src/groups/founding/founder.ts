@@ -8,7 +8,7 @@ import { type Bond, LEFT_MAX, type MemberStatus } from "../bonds/index.ts";
 import { decodeGenesis, ENTRY_GENESIS, encodeGenesis, memberId } from "../entries/index.ts";
 import { Life, type LifeContext } from "../life/index.ts";
 import type { Replica } from "../replica/index.ts";
-import { loadStore, type StoredLog } from "../snapshots/index.ts";
+import { loadOrClose, loadStore, type StoredLog } from "../snapshots/index.ts";
 import { readImport, snapshotRefused, writeImport } from "./export.ts";
 import {
   decideFounding,
@@ -183,8 +183,8 @@ export class Founder {
     const { successor, incarnation, origin } = beginning;
     await successor.replace(`the group was begun anew from it, as ${incarnation}`);
     this.#left = [...this.#left, origin.incarnation].slice(-LEFT_MAX);
-    const storage = await this.#o.openStorage();
-    const stored = await loadStore(storage, this.#o.context.runtime);
+    const storage = await this.#o.context.room.until(() => this.#o.openStorage());
+    const stored = await loadOrClose(storage, this.#o.context.runtime);
     this.#storage = storage;
     this.#foundedHere = true;
     this.#o.end(storage, true);

@@ -6,7 +6,7 @@ import type { IncarnationId, Owner, Storage, Successor } from "../../storage/ind
 import { encodeConfiguration, memberId } from "../entries/index.ts";
 import type { Life, LifeContext } from "../life/index.ts";
 import { machineFailed, type Origin, Replica } from "../replica/index.ts";
-import { loadStore, type StoredLog } from "../snapshots/index.ts";
+import { loadLiveStore, type StoredLog } from "../snapshots/index.ts";
 import { isNewer, type Seen } from "./founding.ts";
 
 /** Terms that lost members may have come to without us. Leaders of the new incarnation come after them, since a term fences. */
@@ -17,6 +17,8 @@ const LOOK_EVERY_MS = 50;
 /** Work between two turns of the rest of the program. */
 const SLICE_US = 3_000;
 const SLICE_ENTRIES = 64;
+/** A store that changes while it is read is read so often. */
+const LOADS_MAX = 3;
 
 function refused(reason: RecoverRefusal, peers: readonly PeerId[] = []): MosaikError<"recover-refused"> {
   return mosaikError("recover-refused", REASONS[reason], { outcome: "not-applied", details: { reason, peers } });
@@ -26,6 +28,7 @@ const REASONS: Readonly<Record<RecoverRefusal, string>> = {
   leader: "the group has a leader in sight",
   majority: "a majority of the voters is in sight, and may elect a leader",
   "newer-log": "a member in sight has a newer log; recover there",
+  recovered: "a member in sight has begun the group anew already, from this incarnation",
   "no-answer": "no bootstrap source answered, or a member not yet, so the others may be up; look, then `force`",
   observer: "an observer never votes, so no group begins with it",
   "no-log": "this member has no store of a group that is open",
@@ -47,6 +50,8 @@ function assertRecoverable({ life, others, isEligible, isForced }: RecoverView):
   if (life?.isOpen !== true) throw refused("no-log");
   if (isForced) return life;
   const { last } = life.driver.raft;
+  const begun = others.filter(({ status }) => isBegunFrom(life.incarnation, status)).map(({ peer }) => peer);
+  if (begun.length > 0) throw refused("recovered", begun);
   const fellows = others.filter(({ status }) => status.incarnation === life.incarnation);
   const leaders = fellows.filter(({ peer, status }) => status.leader === peer).map(({ peer }) => peer);
   if (life.leader !== undefined || leaders.length > 0) throw refused("leader", leaders);
@@ -54,6 +59,10 @@ function assertRecoverable({ life, others, isEligible, isForced }: RecoverView):
   const newer = fellows.filter(({ status }) => isNewer(status.last, last)).map(({ peer }) => peer);
   if (newer.length > 0) throw refused("newer-log", newer);
   return life;
+}
+
+function isBegunFrom(incarnation: IncarnationId, { isOpen, origins }: Seen["status"]): boolean {
+  return isOpen && origins.some((origin) => origin.incarnation === incarnation);
 }
 
 /** What recovery needs of the founder. */
@@ -94,8 +103,8 @@ export class Recovery {
       const beginning = await prepareRecovery(this.#o.context, life, signal);
       try {
         signal?.throwIfAborted();
-        const { last } = life.driver.raft;
-        if (this.#recoverable(isForced) !== life || isNewer(last, beginning.origin.last)) throw refused("changed");
+        if (this.#recoverable(isForced) !== life) throw refused("changed");
+        assertWhole(life, beginning.origin.last);
       } catch (cause) {
         await beginning.successor.discard();
         throw cause;
@@ -158,10 +167,11 @@ export interface Beginning {
 async function prepareRecovery(context: LifeContext, life: Life, signal: AbortSignal | undefined): Promise<Beginning> {
   const pause = new Pause(context, signal);
   await life.driver.written();
-  const log = await loadStore(life.storage, context.runtime);
-  const replica = await replay(context, log, pause);
-  const { term, last } = life.driver.raft;
-  if (replica.index !== last.index) throw refused("changed");
+  const replayed = await replayStore(context, life.storage, pause);
+  if (replayed === undefined) throw refused("changed");
+  const { log, replica, last } = replayed;
+  assertWhole(life, last);
+  const { term } = life.driver.raft;
   const origin = { incarnation: life.incarnation, last, position: replica.position };
   const incarnation = drawIncarnation(context);
   replica.beginAnew(incarnation, origin);
@@ -173,6 +183,12 @@ async function prepareRecovery(context: LifeContext, life: Life, signal: AbortSi
     await successor.discard().catch(() => undefined);
     throw cause;
   }
+}
+
+/** Entries of one index may differ, so the terms are compared too. @throws `recover-refused` unless the log of this life ends there */
+function assertWhole({ driver }: Life, end: LogPosition): void {
+  const { last } = driver.raft;
+  if (last.index !== end.index || last.term !== end.term) throw refused("changed");
 }
 
 export function drawIncarnation({ env }: LifeContext): IncarnationId {
@@ -209,22 +225,55 @@ export function emptyReplica({ runtime, groupId, networkId, compatibility }: Lif
   return new Replica({ runtime, groupId, networkId, events, format: compatibility.own.format });
 }
 
-/** A replica of what is stored. @param upTo - later entries are left out */
-export async function replay(
+/** What a store led to when it was read. */
+interface Replayed {
+  readonly log: StoredLog;
+  readonly replica: Replica;
+  /** Of the last entry applied. */
+  readonly last: LogPosition;
+}
+
+/**
+ * A replica of what is stored, in a store that is written to meanwhile: if that lets go of what is being read, it is read again.
+ *
+ * @param range - later entries than `upTo` are left out, and `from` is reached at least
+ * @returns undefined: it changed each time
+ * @throws `machine-failed`
+ */
+export async function replayStore(
   context: LifeContext,
-  { snapshot, entries }: StoredLog,
+  storage: Storage,
   pause: Pause,
-  upTo = Number.POSITIVE_INFINITY,
-): Promise<Replica> {
+  { from = 0, upTo = Number.POSITIVE_INFINITY }: { from?: Index; upTo?: Index } = {},
+): Promise<Replayed | undefined> {
+  for (let load = 0; load < LOADS_MAX; load++) {
+    const log = await loadLiveStore(storage, context.runtime);
+    const replayed = log && (await replay(context, log, pause, upTo));
+    if (replayed !== undefined && replayed.last.index >= from) return replayed;
+  }
+  return undefined;
+}
+
+/** @returns undefined: an entry is missing */
+async function replay(context: LifeContext, log: StoredLog, pause: Pause, upTo: Index): Promise<Replayed | undefined> {
+  const { snapshot, entries } = log;
   const replica = emptyReplica(context);
-  if (snapshot !== undefined) replica.restore(snapshot.mark, snapshot.state);
+  let last: LogPosition = { index: 0, term: 0 };
+  if (snapshot !== undefined) {
+    replica.restore(snapshot.mark, snapshot.state);
+    last = { index: snapshot.mark.index, term: snapshot.mark.term };
+  }
   for (const [at, entry] of entries.entries()) {
     if (entry.index > upTo) break;
-    if (entry.index > replica.index) replica.apply(entry);
+    if (entry.index > last.index) {
+      if (entry.index !== last.index + 1) return undefined;
+      replica.apply(entry);
+      last = { index: entry.index, term: entry.term };
+    }
     if (replica.failure !== undefined) throw machineFailed(replica.failure, "not-applied");
     if (at % SLICE_ENTRIES === 0 && pause.isDue) await pause.take();
   }
-  return replica;
+  return { log, replica, last };
 }
 
 /** Binds a free store to an incarnation that begins with this state, and has this member as its only voter. */

@@ -12,6 +12,8 @@ export class Snapshots {
   readonly snapshotter: Snapshotter;
   readonly #server: SnapshotServer;
   readonly #fetcher: SnapshotFetcher;
+  /** Its store may be set aside: what fails in it is of no interest. */
+  #isStopped = false;
 
   constructor(options: {
     context: LifeContext;
@@ -22,7 +24,9 @@ export class Snapshots {
     leader: () => PeerId | undefined;
   }) {
     const { context, driver, leader } = options;
-    const onFailure = (cause: unknown): void => context.onStorageFailure(cause);
+    const onFailure = (cause: unknown): void => {
+      if (!this.#isStopped) context.onStorageFailure(cause);
+    };
     const common = { ...options, env: context.env, scope: context.scope, onFailure };
     this.#server = new SnapshotServer(common);
     this.snapshotter = new Snapshotter({
@@ -76,6 +80,7 @@ export class Snapshots {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#fetcher.stop();
     this.#server.stop();
     this.snapshotter.cancel();

@@ -3,5 +3,5 @@
  */
 export { SnapshotFetcher } from "./snapshot-fetcher.ts";
 export { SnapshotServer } from "./snapshot-server.ts";
-export { loadStore, type StoredLog } from "./snapshot-store.ts";
+export { loadLiveStore, loadOrClose, loadStore, type StoredLog } from "./snapshot-store.ts";
 export type { FetchedSnapshot } from "./snapshot-transfer.ts";

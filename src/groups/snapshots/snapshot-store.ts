@@ -15,14 +15,34 @@ export interface StoredLog {
 
 /** @throws `storage-failed` for a log that begins after what its snapshot covers; DecodeError for a snapshot of another version */
 export async function loadStore(storage: Storage, runtime: MachineRuntime): Promise<StoredLog> {
+  const stored = await loadLiveStore(storage, runtime);
+  if (stored !== undefined) return stored;
+  throw mosaikError("storage-failed", "the log begins after the end of its snapshot", {
+    details: { path: storage.storeId },
+  });
+}
+
+/** As `loadStore`; the store is closed if that fails, so that it may be opened again. */
+export async function loadOrClose(storage: Storage, runtime: MachineRuntime): Promise<StoredLog> {
+  try {
+    return await loadStore(storage, runtime);
+  } catch (cause) {
+    await storage.close();
+    throw cause;
+  }
+}
+
+/**
+ * What is let go of while it is read may be missing among the entries.
+ *
+ * @returns undefined: the log begins after what its snapshot covers; another one was stored since that was read
+ * @throws DecodeError for a snapshot of another version
+ */
+export async function loadLiveStore(storage: Storage, runtime: MachineRuntime): Promise<StoredLog | undefined> {
   const snapshot = await loadSnapshot(storage, runtime);
   const { start, end } = storage.available;
   const base = { index: start, term: (await storage.termAt(start)) ?? 0 };
-  if (start > (snapshot?.mark.index ?? 0)) {
-    throw mosaikError("storage-failed", "the log begins after the end of its snapshot", {
-      details: { path: storage.storeId },
-    });
-  }
+  if (start > (snapshot?.mark.index ?? 0)) return undefined;
   const entries = start === end ? [] : await storage.getRange(start + 1, end);
   return { base, entries, snapshot };
 }

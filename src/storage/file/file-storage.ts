@@ -154,7 +154,11 @@ export class FileStorage implements Storage {
   }
 
   async setAside(reason: string): Promise<void> {
-    if (this.#moveAgain !== undefined) return this.#guard(this.#moveAgain);
+    if (this.#moveAgain !== undefined) {
+      await this.#guard(this.#moveAgain);
+      this.#moveAgain = undefined;
+      return;
+    }
     if (this.#closing !== undefined) throw mosaikError("closed", "the store is closed");
     this.#closing = this.#shutDown(() => this.#o.moveAside(reason));
     try {
