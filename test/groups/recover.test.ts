@@ -1,7 +1,7 @@
 import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
-import { MosaikError } from "../../src/env/index.ts";
+import { MosaikError, mosaikError } from "../../src/env/index.ts";
 import type { UniqueId } from "../../src/identity/index.ts";
-import { SimDisk } from "../../src/storage/index.ts";
+import { SimDisk, type StorageFactory } from "../../src/storage/index.ts";
 import { Counter, type Counters, expectErrors, type Nodes, scenario } from "./nodes.ts";
 
 interface Inspected {
@@ -375,4 +375,24 @@ play("receipts of before say what became of their commands", async (cast, nodes)
   await nodes.within(10_000, ada.recover(ACCEPTED));
   equal((await nodes.within(20_000, ada.outcomeOf(error.details.receipt)))?.position, 2);
   equal(await countOf(ada), 11);
+});
+
+play("a disk without room for the opening of the new store is waited for", async (_, nodes) => {
+  const disk = new SimDisk("ada", nodes.world.random.fork("disk/ada"));
+  const inner = disk.storage(nodes.world.env("ada"));
+  let openings = 0;
+  const storage: StorageFactory = {
+    ...inner,
+    open: async (group) => {
+      if (++openings === 2) throw mosaikError("storage-full", "no room", { details: { path: "" } });
+      return inner.open(group);
+    },
+  };
+  const ada = (await nodes.start("ada", { storage })).groups.join("counter", { expect: 1, machine: Counter });
+  await nodes.within(10_000, ada.when.online());
+  await ada.execute({ add: 5 });
+  await nodes.within(10_000, ada.recover({ ...ACCEPTED, force: true }));
+  await nodes.within(10_000, ada.when.online());
+  equal(openings, 3);
+  equal((await ada.execute({ add: 1 })).result, 6);
 });

@@ -1,5 +1,5 @@
 // What a crash may do while one store takes the place of another, at each call to the file system.
-import { equal, ok } from "node:assert/strict";
+import { equal, ok, rejects } from "node:assert/strict";
 import { test } from "node:test";
 import { hash } from "../../src/identity/index.ts";
 import type { SimFileSystem } from "../../src/storage/file/sim-file-system.ts";
@@ -118,4 +118,20 @@ test("a call that fails while the successor is written costs the store nothing",
     await before.store.close();
     equal((await (await factoryOn(before.files, at)).open(GROUP)).last.index, 4);
   }
+});
+
+test("a store that was set aside at the second try leaves the one that came after it alone", async () => {
+  const { files, store } = await former(1);
+  const factory = await factoryOn(files, 1);
+  const { makeDirectory } = files;
+  files.makeDirectory = () => {
+    files.makeDirectory = makeDirectory;
+    return Promise.reject(Object.assign(new Error("no room"), { code: "ENOSPC" }));
+  };
+  await rejects(store.setAside("left"), { code: "storage-full" });
+  await store.setAside("left");
+  const later = await factory.open(GROUP);
+  await rejects(store.setAside("left"), { code: "closed" });
+  await later.close();
+  equal((await factory.open(GROUP)).storeId, later.storeId);
 });
