@@ -129,6 +129,18 @@ describe("a leader looks after its voters", () => {
     equal(new Set(next?.voters.map(peerOf)).size, 3);
   });
 
+  it("a store that is lost counts for no majority, though it answered a moment ago: a silent voter is not removed beside it", () => {
+    // Whoever comes first is looked at first.
+    const [one, two] = ["bob", "cyd"].sort((a, b) => (member(a) < member(b) ? -1 : 1)) as [string, string];
+    const others = [seen(one, { role: "voter" }), seen(two, { role: "reader" }, "another store")];
+    const lost = follower(member(two), 1);
+    const silent = follower(member(one), TIMING.removeDeadAfterTicks);
+    equal(firstChange(new Keeper(TIMING, new Map()), view({ others, progress: [silent, lost] })), undefined);
+    const back = [follower(member(one)), lost];
+    const change = firstChange(new Keeper(TIMING, new Map()), view({ others, progress: back }));
+    deepEqual(change, [4, `remove ${short(member(two))}`]);
+  });
+
   it("a voter that restarts, and whose store is not open yet, is no dead one", () => {
     const others = [seen("bob", { role: "voter" }), seen("dan")];
     const isOpening = { storeId: NO_STORE, incarnation: undefined, role: "free" } as const;

@@ -68,14 +68,16 @@ export class Keeper {
     this.#count(readers);
     const heardWithin = HEARD_HEARTBEATS * this.#timing.heartbeatTicks;
     const heard = view.progress.filter(({ silentTicks }) => silentTicks <= heardWithin).map(({ member }) => member);
+    const dead = new Set(this.#deadOf(view));
+    // A spare answers no appends yet; that its bond is up has to do. A store that its peer has lost may have answered a moment ago.
+    const living = [view.self, ...heard, ...readers].filter((member) => !dead.has(member));
     return decideMembership({
       self: view.self,
       voters: view.voters,
       spares: readers.filter((member) => this.#isReady(member)),
-      dead: new Set(this.#deadOf(view)),
+      dead,
       leaving: this.#leavingOf(view),
-      // A spare answers no appends yet; that its bond is up has to do.
-      heard: new Set([view.self, ...heard, ...readers]),
+      heard: new Set(living),
       votersMax: view.votersMax,
     });
   }
