@@ -1,5 +1,5 @@
 import { LIMITS } from "../../env/index.ts";
-import type { Envelope, MemberId } from "../../raft/index.ts";
+import type { Envelope, MemberId, Message } from "../../raft/index.ts";
 import type { IncarnationId } from "../../storage/index.ts";
 import type { Bonds } from "../bonds/index.ts";
 import { peerOf } from "../entries/index.ts";
@@ -19,8 +19,35 @@ export function sendRaft(
   for (const [to, list] of byMember) {
     const bond = bonds.get(peerOf(to));
     if (bond?.member !== to || bond.status.incarnation !== from.incarnation) continue;
-    for (let at = 0; at < list.length; at += LIMITS.raftMessagesMax) {
-      bond.sendRaft(from.self, from.incarnation, list.slice(at, at + LIMITS.raftMessagesMax));
-    }
+    for (const frame of framesOf(list)) bond.sendRaft(from.self, from.incarnation, frame);
   }
+}
+
+/** Above what one append may hold, so one always fits; and what a frame may hold is above it by enough for all that is around the entries. */
+const FRAME_BYTES_MAX = LIMITS.appendBytesMax + LIMITS.entryDataBytesMax;
+
+/** At most, of an entry without its data. */
+const ENTRY_HEAD_BYTES = 24;
+
+/** As many messages to a frame as fit, in order. One step may fill a follower's whole window, which is more than one frame. */
+function* framesOf(envelopes: readonly Envelope[]): Generator<readonly Envelope[], void, void> {
+  let frame: Envelope[] = [];
+  let bytes = 0;
+  for (const envelope of envelopes) {
+    const more = bytesOf(envelope.message);
+    if (frame.length > 0 && (bytes + more > FRAME_BYTES_MAX || frame.length === LIMITS.raftMessagesMax)) {
+      yield frame;
+      frame = [];
+      bytes = 0;
+    }
+    frame.push(envelope);
+    bytes += more;
+  }
+  if (frame.length > 0) yield frame;
+}
+
+function bytesOf(message: Message): number {
+  return message.type === "append"
+    ? message.entries.reduce((sum, { data }) => sum + ENTRY_HEAD_BYTES + data.length, 0)
+    : 0;
 }
