@@ -13,5 +13,6 @@
  * `replication.ts` (a leader's followers), `election.ts`, `reads.ts`, `configuration.ts`, `durability.ts`, `quorum.ts`. The design is in
  * `docs/design/raft.md`.
  */
+export { bytesOf } from "./log.ts";
 export { Raft } from "./raft.ts";
 export * from "./types.ts";

@@ -1,5 +1,5 @@
 import { LIMITS } from "../../env/index.ts";
-import type { Envelope, MemberId, Message } from "../../raft/index.ts";
+import { bytesOf, type Envelope, type MemberId, type Message } from "../../raft/index.ts";
 import type { IncarnationId } from "../../storage/index.ts";
 import type { Bonds } from "../bonds/index.ts";
 import { peerOf } from "../entries/index.ts";
@@ -26,15 +26,12 @@ export function sendRaft(
 /** Above what one append may hold, so one always fits; and what a frame may hold is above it by enough for all that is around the entries. */
 const FRAME_BYTES_MAX = LIMITS.appendBytesMax + LIMITS.entryDataBytesMax;
 
-/** At most, of an entry without its data. */
-const ENTRY_HEAD_BYTES = 24;
-
 /** As many messages to a frame as fit, in order. One step may fill a follower's whole window, which is more than one frame. */
 function* framesOf(envelopes: readonly Envelope[]): Generator<readonly Envelope[], void, void> {
   let frame: Envelope[] = [];
   let bytes = 0;
   for (const envelope of envelopes) {
-    const more = bytesOf(envelope.message);
+    const more = sizeOf(envelope.message);
     if (frame.length > 0 && (bytes + more > FRAME_BYTES_MAX || frame.length === LIMITS.raftMessagesMax)) {
       yield frame;
       frame = [];
@@ -46,8 +43,6 @@ function* framesOf(envelopes: readonly Envelope[]): Generator<readonly Envelope[
   if (frame.length > 0) yield frame;
 }
 
-function bytesOf(message: Message): number {
-  return message.type === "append"
-    ? message.entries.reduce((sum, { data }) => sum + ENTRY_HEAD_BYTES + data.length, 0)
-    : 0;
+function sizeOf(message: Message): number {
+  return message.type === "append" ? message.entries.reduce((sum, entry) => sum + bytesOf(entry), 0) : 0;
 }
