@@ -2,7 +2,7 @@ import { deepEqual, equal, notEqual, ok, rejects, throws } from "node:assert/str
 import { test } from "node:test";
 import { MosaikError } from "../../src/env/index.ts";
 import { ExportReader } from "../../src/groups/founding/export.ts";
-import { defineMachine } from "../../src/groups/index.ts";
+import { type AnyMachine, defineMachine, defineStateMachine } from "../../src/groups/index.ts";
 import { ChunkList } from "../../src/groups/machine/index.ts";
 import { SimDisk } from "../../src/storage/index.ts";
 import { DecodeError } from "../../src/wire/index.ts";
@@ -149,6 +149,26 @@ scenario("what is no whole export of this machine makes no group, and stores not
   const empty = network.groups.join("counter", { expect: 1, machine: Counter });
   await nodes.within(20_000, empty.when.online());
   equal(empty.position, 0);
+});
+
+scenario("a machine without snapshots, or that takes none, makes no group of an export", async (nodes) => {
+  const apply = (): undefined => undefined;
+  const query = (): number => 0;
+  const machines: readonly AnyMachine[] = [
+    defineMachine("counter", { state: () => ({}), commands: {}, snapshot: false }),
+    defineStateMachine("counter", { create: () => ({ apply, query, restore: () => undefined }) }),
+    defineStateMachine("counter", { create: () => ({ apply, query, snapshot: () => [] }) }),
+  ];
+  expectErrors(nodes, ...machines.map(() => STOPPED));
+  const [ada] = (await nodes.online(["ada"])) as [Counters];
+  await ada.execute({ add: 5 });
+  const bytes = await bytesOf(ada.export());
+  const network = await nodes.start("dan", { network: "restored", bootstrap: [] });
+  for (const machine of machines) {
+    const dan = network.groups.join("counter", { expect: 1, machine, from: [bytes] });
+    const cause = (await nodes.within(20_000, dan.closed)) as MosaikError<"snapshot-refused"> | undefined;
+    deepEqual([cause?.code, cause?.details.reason], ["snapshot-refused", "no-snapshot"]);
+  }
 });
 
 scenario("a member whose source never answers closes all the same", async (nodes) => {

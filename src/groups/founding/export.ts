@@ -1,17 +1,18 @@
 import { createHash } from "node:crypto";
-import { LIMITS, MosaikError, mosaikError, orAborted, type SnapshotRefusal } from "../../env/index.ts";
+import { assert, MosaikError, mosaikError, orAborted, type SnapshotRefusal } from "../../env/index.ts";
 import type { IncarnationId, Storage } from "../../storage/index.ts";
 import { DecodeError } from "../../wire/index.ts";
 import { memberId } from "../entries/index.ts";
 import type { Life, LifeContext } from "../life/index.ts";
 import type { ChunkIntake } from "../machine/index.ts";
-import { machineFailed, type Replica, type ReplicaState, SnapshotDecoder } from "../replica/index.ts";
-import { emptyReplica, Pause, replayStore, writeBeginning } from "./recovery.ts";
+import { Chunker, machineFailed, type Replica, type ReplicaState, SnapshotDecoder } from "../replica/index.ts";
+import { writeBeginning } from "./beginning.ts";
+import { emptyReplica, Pause, replayStore } from "./replay.ts";
 
 // An export: magic, version, then a snapshot's data as members give it to each other, then the SHA-256 of all that.
 const MAGIC = Buffer.from("mosaikex");
 const VERSION = 1;
-const HEAD_BYTES = MAGIC.length + 1;
+const HEAD = Uint8Array.of(...MAGIC, VERSION);
 const HASH_BYTES = 32;
 /** Where the log of a group begins that was made from an export: as if a genesis had led to its state. */
 const BEGIN = { index: 1, term: 1 };
@@ -24,7 +25,7 @@ export function snapshotRefused(reason: SnapshotRefusal, cause?: unknown): Mosai
 
 const REASONS: Readonly<Record<SnapshotRefusal, string>> = {
   "no-state": "this member has no state yet",
-  "no-snapshot": "the machine gives no snapshot",
+  "no-snapshot": "the machine gives no snapshot, or takes none",
   changed: "the log was let go of faster than it could be read; try again",
   "group-exists": "the group exists, here or in sight; an import makes a new one",
   damaged: "these are not the bytes of an export, or not all of them",
@@ -63,19 +64,15 @@ export async function* exportState(
   yield Uint8Array.from(hash.digest());
 }
 
-/** Head and pieces, in chunks of about one size. */
 function* chunksOf(pieces: Iterable<Uint8Array>): Generator<Uint8Array, void, void> {
-  let gathered: Uint8Array[] = [MAGIC, Uint8Array.of(VERSION)];
-  let bytes = 0;
+  const chunker = new Chunker();
+  chunker.add(HEAD);
   for (const piece of pieces) {
-    gathered.push(piece);
-    bytes += piece.length;
-    if (bytes < LIMITS.snapshotChunkBytes) continue;
-    yield Uint8Array.from(Buffer.concat(gathered));
-    gathered = [];
-    bytes = 0;
+    const chunk = chunker.add(piece);
+    if (chunk !== undefined) yield chunk;
   }
-  yield Uint8Array.from(Buffer.concat(gathered));
+  const chunk = chunker.end();
+  if (chunk !== undefined) yield chunk;
 }
 
 /** Takes an export apart as it comes, however it is cut. @internal */
@@ -110,7 +107,7 @@ export class ExportReader {
 
   #takeHead(content: Buffer): number {
     let at = 0;
-    for (; this.#head < HEAD_BYTES && at < content.length; at++, this.#head++) {
+    for (; this.#head < HEAD.length && at < content.length; at++, this.#head++) {
       const byte = content[at] as number;
       if (this.#head < MAGIC.length ? byte !== MAGIC[this.#head] : byte === 0) throw new DecodeError("not an export");
       if (this.#head === MAGIC.length && byte > VERSION) throw snapshotRefused("newer-version");
@@ -129,9 +126,11 @@ export async function readImport(
   storage: Storage,
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<Replica> {
-  if (storage.incarnation !== undefined) throw snapshotRefused("group-exists");
-  const state = await readState(context, source);
   const { runtime, compatibility, selfId } = context;
+  if (storage.incarnation !== undefined) throw snapshotRefused("group-exists");
+  const { snapshot, restore } = runtime.create();
+  if (snapshot === undefined || restore === undefined) throw snapshotRefused("no-snapshot");
+  const state = await readState(context, source);
   const { machine, agreed } = state;
   if (machine.name !== runtime.name) throw snapshotRefused("other-machine");
   const isNewer = machine.version > runtime.version || (agreed?.version ?? 0) > runtime.version;
@@ -180,14 +179,16 @@ async function* untilAborted<T>(
   }
 }
 
-/** Founds a group of one with this state, in one step. */
-export function writeImport(
+/** Founds a group of one with this state, in one step. @throws what `writeBeginning` throws */
+export async function writeImport(
   context: LifeContext,
   storage: Storage,
   incarnation: IncarnationId,
   replica: Replica,
 ): Promise<void> {
   replica.beginAnew(incarnation);
+  const pieces = replica.encodeSnapshot();
+  assert(pieces !== undefined, "what was restored can be given again");
   const pause = new Pause(context, undefined);
-  return writeBeginning({ context, storage, incarnation, replica, last: BEGIN, term: BEGIN.term, pause });
+  await writeBeginning({ context, storage, incarnation, pieces, last: BEGIN, term: BEGIN.term, pause });
 }

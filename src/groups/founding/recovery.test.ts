@@ -23,7 +23,8 @@ import { ChunkList, defineMachine, runtimeOf } from "../machine/index.ts";
 import { batchOf, encodeCommand } from "../testing.ts";
 import { ExportReader, exportState } from "./export.ts";
 import type { Seen } from "./founding.ts";
-import { type Beginning, emptyReplica, Recovery } from "./recovery.ts";
+import { type Beginning, Recovery } from "./recovery.ts";
+import { emptyReplica } from "./replay.ts";
 
 const BOUND = incarnation("ada");
 const SELF = memberId(peer("ada"), store("ada"));

@@ -1,24 +1,19 @@
 import type { PeerDirectory } from "../../discovery/index.ts";
-import { LIMITS, type MosaikError, mosaikError, type RecoverRefusal } from "../../env/index.ts";
+import { type MosaikError, mosaikError, type RecoverRefusal } from "../../env/index.ts";
 import { type PeerId, UniqueId } from "../../identity/index.ts";
-import type { Index, LogPosition, Term } from "../../raft/index.ts";
-import type { IncarnationId, Owner, Storage, Successor } from "../../storage/index.ts";
-import { encodeConfiguration, memberId } from "../entries/index.ts";
+import type { Index, LogPosition } from "../../raft/index.ts";
+import type { IncarnationId, Successor } from "../../storage/index.ts";
+import { memberId } from "../entries/index.ts";
 import type { Life, LifeContext } from "../life/index.ts";
-import { machineFailed, type Origin, Replica } from "../replica/index.ts";
-import { loadLiveStore, type StoredLog } from "../snapshots/index.ts";
+import type { Origin } from "../replica/index.ts";
+import type { StoredLog } from "../snapshots/index.ts";
+import { writeBeginning } from "./beginning.ts";
 import { isNewer, type Seen } from "./founding.ts";
+import { Pause, replayStore } from "./replay.ts";
 
-/** Terms that lost members may have come to without us. Leaders of the new incarnation come after them, since a term fences. */
-const TERMS_LEFT_OUT = 1_000;
 /** Who is up needs a moment to be found and bonded: nothing is left to ask for so long before nobody is taken to be there. */
 const LOOK_AROUND_MS = 1_000;
 const LOOK_EVERY_MS = 50;
-/** Work between two turns of the rest of the program. */
-const SLICE_US = 3_000;
-const SLICE_ENTRIES = 64;
-/** A store that changes while it is read is read so often. */
-const LOADS_MAX = 3;
 
 function refused(reason: RecoverRefusal, peers: readonly PeerId[] = []): MosaikError<"recover-refused"> {
   return mosaikError("recover-refused", REASONS[reason], { outcome: "not-applied", details: { reason, peers } });
@@ -175,9 +170,11 @@ async function prepareRecovery(context: LifeContext, life: Life, signal: AbortSi
   const origin = { incarnation: life.incarnation, last, position: replica.position };
   const incarnation = drawIncarnation(context);
   replica.beginAnew(incarnation, origin);
+  const pieces = replica.encodeSnapshot();
+  if (pieces === undefined) throw refused("no-snapshot");
   const successor = await life.storage.createSuccessor();
   try {
-    await writeBeginning({ context, storage: successor.storage, incarnation, replica, last, term, pause });
+    await writeBeginning({ context, storage: successor.storage, incarnation, pieces, last, term, pause });
     return { successor, incarnation, origin, log };
   } catch (cause) {
     await successor.discard().catch(() => undefined);
@@ -193,119 +190,6 @@ function assertWhole({ driver }: Life, end: LogPosition): void {
 
 export function drawIncarnation({ env }: LifeContext): IncarnationId {
   return UniqueId.fromBytes(env.random.bytes(32)) as IncarnationId;
-}
-
-/** Lets the rest of the program have its turn, and ends the work when nobody wants it any more. */
-export class Pause {
-  readonly #context: LifeContext;
-  readonly #signal: AbortSignal | undefined;
-  #sinceUs: number;
-
-  constructor(context: LifeContext, signal: AbortSignal | undefined) {
-    this.#context = context;
-    this.#signal = signal;
-    this.#sinceUs = context.env.clock.monotonicUs();
-  }
-
-  get isDue(): boolean {
-    return this.#context.env.clock.monotonicUs() - this.#sinceUs >= SLICE_US;
-  }
-
-  /** @throws the reason */
-  async take(): Promise<void> {
-    await this.#context.scope.sleep(0, this.#signal);
-    this.#sinceUs = this.#context.env.clock.monotonicUs();
-  }
-}
-
-/** Of its own, so that the one in use knows nothing of it. */
-export function emptyReplica({ runtime, groupId, networkId, compatibility }: LifeContext): Replica {
-  const ignore = (): void => {};
-  const events = { onBatch: ignore, onSession: ignore, onSessionEnd: ignore, onFailure: ignore };
-  return new Replica({ runtime, groupId, networkId, events, format: compatibility.own.format });
-}
-
-/** What a store led to when it was read. */
-interface Replayed {
-  readonly log: StoredLog;
-  readonly replica: Replica;
-  /** Of the last entry applied. */
-  readonly last: LogPosition;
-}
-
-/**
- * A replica of what is stored, in a store that is written to meanwhile: if that lets go of what is being read, it is read again.
- *
- * @param range - later entries than `upTo` are left out, and `from` is reached at least
- * @returns undefined: it changed each time
- * @throws `machine-failed`
- */
-export async function replayStore(
-  context: LifeContext,
-  storage: Storage,
-  pause: Pause,
-  { from = 0, upTo = Number.POSITIVE_INFINITY }: { from?: Index; upTo?: Index } = {},
-): Promise<Replayed | undefined> {
-  for (let load = 0; load < LOADS_MAX; load++) {
-    const log = await loadLiveStore(storage, context.runtime);
-    const replayed = log && (await replay(context, log, pause, upTo));
-    if (replayed !== undefined && replayed.last.index >= from) return replayed;
-  }
-  return undefined;
-}
-
-/** @returns undefined: an entry is missing */
-async function replay(context: LifeContext, log: StoredLog, pause: Pause, upTo: Index): Promise<Replayed | undefined> {
-  const { snapshot, entries } = log;
-  const replica = emptyReplica(context);
-  let last: LogPosition = { index: 0, term: 0 };
-  if (snapshot !== undefined) {
-    replica.restore(snapshot.mark, snapshot.state);
-    last = { index: snapshot.mark.index, term: snapshot.mark.term };
-  }
-  for (const [at, entry] of entries.entries()) {
-    if (entry.index > upTo) break;
-    if (entry.index > last.index) {
-      if (entry.index !== last.index + 1) return undefined;
-      replica.apply(entry);
-      last = { index: entry.index, term: entry.term };
-    }
-    if (replica.failure !== undefined) throw machineFailed(replica.failure, "not-applied");
-    if (at % SLICE_ENTRIES === 0 && pause.isDue) await pause.take();
-  }
-  return { log, replica, last };
-}
-
-/** Binds a free store to an incarnation that begins with this state, and has this member as its only voter. */
-export async function writeBeginning(options: {
-  readonly context: LifeContext;
-  readonly storage: Storage;
-  readonly incarnation: IncarnationId;
-  readonly replica: Replica;
-  readonly last: LogPosition;
-  readonly term: Term;
-  readonly pause: Pause;
-}): Promise<void> {
-  const { context, storage, incarnation, replica, last, pause } = options;
-  const pieces = replica.encodeSnapshot();
-  if (pieces === undefined) throw refused("no-snapshot");
-  const configuration = encodeConfiguration([memberId(context.selfId, storage.storeId)]);
-  const writer = await storage.createSnapshot({ ...last, configuration });
-  let gathered: Uint8Array[] = [];
-  let bytes = 0;
-  for (const piece of pieces) {
-    gathered.push(piece);
-    bytes += piece.length;
-    if (bytes >= LIMITS.snapshotChunkBytes) {
-      await writer.write(Buffer.concat(gathered));
-      gathered = [];
-      bytes = 0;
-    }
-    if (pause.isDue) await pause.take();
-  }
-  await writer.write(Buffer.concat(gathered));
-  const owner: Owner = { incarnation, hardState: { term: options.term + TERMS_LEFT_OUT, votedFor: undefined } };
-  await writer.install(owner);
 }
 
 export function tellProbe({ probe, selfId, groupId }: LifeContext, former: Life, beginning: Beginning): void {

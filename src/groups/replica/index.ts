@@ -3,6 +3,7 @@
  * writes it down in slices, and `SnapshotDecoder` reads it back.
  */
 export { Applier } from "./applier.ts";
+export { Chunker } from "./chunker.ts";
 export {
   type AppliedBatch,
   type AppliedCommand,

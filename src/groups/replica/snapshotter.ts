@@ -2,6 +2,7 @@ import { type Env, LIMITS, type Logger, MosaikError, type Scope } from "../../en
 import type { Entry, Index, Raft } from "../../raft/index.ts";
 import type { SnapshotPlace, SnapshotWriter, Storage } from "../../storage/index.ts";
 import { encodeConfiguration } from "../entries/index.ts";
+import { Chunker } from "./chunker.ts";
 import type { Replica } from "./replica.ts";
 
 /** A slice of work on a snapshot ends after this time, or so many pieces, whichever comes first. */
@@ -165,11 +166,10 @@ export class Snapshotter {
   }
 }
 
-/** Gathers pieces to chunks of one size, and writes them behind each other. */
+/** Writes the chunks of a snapshot behind each other. */
 class ChunkWriter {
   readonly #opening: Promise<SnapshotWriter>;
-  #pieces: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #chunker = new Chunker();
   #written: Promise<void> = Promise.resolve();
   waitingBytes = 0;
 
@@ -179,27 +179,26 @@ class ChunkWriter {
   }
 
   add(piece: Uint8Array): void {
-    this.#pieces.push(piece);
-    this.#bytes += piece.length;
-    if (this.#bytes >= LIMITS.snapshotChunkBytes) this.end();
+    this.#write(this.#chunker.add(piece));
   }
 
   /** Writes what is gathered. */
   end(): void {
-    if (this.#bytes === 0) return;
-    const chunk = Buffer.concat(this.#pieces);
-    this.#pieces = [];
-    this.#bytes = 0;
+    this.#write(this.#chunker.end());
+  }
+
+  /** @throws what a write said */
+  flushed(): Promise<void> {
+    return this.#written;
+  }
+
+  #write(chunk: Uint8Array | undefined): void {
+    if (chunk === undefined) return;
     this.waitingBytes += chunk.length;
     this.#written = this.#written.then(async () => {
       await (await this.#opening).write(chunk);
       this.waitingBytes -= chunk.length;
     });
     this.#written.catch(() => undefined);
-  }
-
-  /** @throws what a write said */
-  flushed(): Promise<void> {
-    return this.#written;
   }
 }
