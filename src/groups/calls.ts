@@ -1,12 +1,12 @@
 import { badOption, type Env, LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { type CommandBatch, type CommandSupport, encodeBatch } from "./entries/index.ts";
-import type { MachineRuntime } from "./machine/index.ts";
+import type { MachineRuntime, Positioned } from "./machine/index.ts";
 import type { Member } from "./member.ts";
 import type { AppliedBatch } from "./replica/index.ts";
-import { outcomeUnknown, resultUnavailable } from "./requests/index.ts";
+import { Call, noResult, outcomeUnknown, resultOf, resultsOf, resultUnavailable } from "./requests/index.ts";
 import { type BatchFate, decodeReceipt, type ReceiptParts } from "./sessions/index.ts";
-import type { Consistency, Deadline } from "./types.ts";
+import type { Consistency, Deadline, Options } from "./types.ts";
 
 /** The edge where promises begin: turns calls of a group's user into submissions and reads, and their outcomes into values and errors. */
 export class Calls {
@@ -15,37 +15,43 @@ export class Calls {
   readonly #runtime: MachineRuntime;
   readonly #timeoutMs: number;
   readonly #selfId: PeerId;
+  readonly #assertOpen: () => void;
 
-  constructor(options: { env: Env; member: Member; runtime: MachineRuntime; timeoutMs: number; selfId: PeerId }) {
+  /** @param options - `assertOpen`: throws if the handle that the calls come by is closed */
+  constructor(options: {
+    env: Env;
+    member: Member;
+    runtime: MachineRuntime;
+    timeoutMs: number;
+    selfId: PeerId;
+    assertOpen: () => void;
+  }) {
     this.#env = options.env;
     this.#selfId = options.selfId;
     this.#member = options.member;
     this.#runtime = options.runtime;
     this.#timeoutMs = options.timeoutMs;
+    this.#assertOpen = options.assertOpen;
   }
 
-  async execute(command: unknown, options: Deadline): Promise<{ position: number; result: unknown }> {
-    const batch = await this.#submit([command], options);
-    return { position: batch.position, result: resultsOf(batch)[0] };
+  execute(command: unknown, options: Deadline): Promise<Positioned<unknown>> {
+    return this.#submit([command], options, resultOf);
   }
 
-  async executeMany(commands: readonly unknown[], options: Deadline): Promise<{ position: number; result: unknown[] }> {
-    if (commands.length === 0) return { position: this.#member.position, result: [] };
-    const batch = await this.#submit(commands, options);
-    return { position: batch.position, result: resultsOf(batch) };
+  async executeMany(commands: readonly unknown[], options: Deadline): Promise<Positioned<unknown[]>> {
+    if (commands.length > 0) return this.#submit(commands, options, resultsOf);
+    this.#assertAlive();
+    return { position: this.#member.position, result: [] };
   }
 
-  async feed(commands: readonly unknown[], options: Deadline): Promise<{ position: number; result: undefined }> {
-    if (commands.length === 0) return { position: this.#member.position, result: undefined };
-    const { position } = await this.#submit(commands, options);
-    return { position, result: undefined };
+  async feed(commands: readonly unknown[], options: Deadline): Promise<Positioned<undefined>> {
+    if (commands.length > 0) return this.#submit(commands, options, noResult);
+    this.#assertAlive();
+    return { position: this.#member.position, result: undefined };
   }
 
-  async query(
-    query: unknown,
-    consistency: Consistency,
-    options: Deadline,
-  ): Promise<{ position: number; result: unknown }> {
+  async query(query: unknown, options: Deadline & Options<{ consistency: Consistency }>): Promise<Positioned<unknown>> {
+    const { consistency = "strong" } = options;
     options.signal?.throwIfAborted();
     this.#assertAlive();
     if (consistency === "strong") await this.#confirmed(options);
@@ -57,7 +63,7 @@ export class Calls {
   }
 
   /** Waits until it is final: undefined says that it never was and never will be applied. */
-  async outcomeOf(receipt: Receipt, options: Deadline): Promise<{ position: number; result: unknown } | undefined> {
+  async outcomeOf(receipt: Receipt, options: Deadline): Promise<Positioned<unknown> | undefined> {
     const parts = decodeReceipt(receipt);
     options.signal?.throwIfAborted();
     this.#assertAlive();
@@ -90,29 +96,24 @@ export class Calls {
     return undefined;
   }
 
-  #submit(values: readonly unknown[], options: Deadline): Promise<AppliedBatch> {
+  /** Of each command one promise, and no more: small commands come by the hundred thousand. */
+  #submit<R>(
+    values: readonly unknown[],
+    options: Deadline,
+    resultOf: (batch: AppliedBatch) => R,
+  ): Promise<Positioned<R>> {
     return new Promise((resolve, reject) => {
       const { signal } = options;
       signal?.throwIfAborted();
       this.#assertAlive();
-      const onAbort = (): void => giveUp(signal?.reason);
-      const settle = (): void => signal?.removeEventListener("abort", onAbort);
-      const giveUp = this.#member.proposer.submit({
+      const call = new Call(resolve, reject, resultOf, {
         batch: this.#encode(values),
         values,
         deadlineUs: this.#deadlineUs(options),
         support: this.#supportOf(values),
-        onApplied: (batch) => {
-          settle();
-          resolve(batch);
-        },
-        onFailed: (error) => {
-          settle();
-          // An abort of what was never sent is the caller's own doing; of what was sent, it is news.
-          reject(signal?.aborted === true && error.outcome === "not-applied" ? signal.reason : error);
-        },
       });
-      signal?.addEventListener("abort", onAbort, { once: true });
+      const giveUp = this.#member.proposer.submit(call);
+      if (signal !== undefined) call.listen(signal, giveUp);
       this.#member.onDemand();
     });
   }
@@ -186,6 +187,7 @@ export class Calls {
   }
 
   #assertAlive(): void {
+    this.#assertOpen();
     if (this.#member.failure !== undefined) throw this.#member.failure;
     if (this.#member.state === "closed") throw mosaikError("closed", "the group is closed", { outcome: "not-applied" });
   }
@@ -216,19 +218,6 @@ export function checkTimeout(timeoutMs: unknown): number {
     throw badOption("timeoutMs", "must be a positive number of milliseconds below 2^31");
   }
   return timeoutMs;
-}
-
-function resultsOf({ outcomes, position }: AppliedBatch): unknown[] {
-  return outcomes.map((outcome) => {
-    if (outcome.type === "applied") return outcome.result;
-    const { reason, data } = outcome.rejection;
-    // Of several side by side the others were applied, so only a lone one is known to be without effect.
-    throw mosaikError("command-rejected", `the machine rejected the command at position ${position}: ${reason}`, {
-      outcome: outcomes.length === 1 ? "not-applied" : "applied",
-      details: { reason },
-      hidden: { data },
-    });
-  });
 }
 
 function tooLarge(message: string, values: readonly unknown[]): MosaikError {

@@ -49,7 +49,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     this.id = options.groupId;
     this.name = options.name;
     const { env, runtime, selfId } = options;
-    this.#calls = new Calls({ env, member: driver, runtime, timeoutMs, selfId });
+    this.#calls = new Calls({ env, member: driver, runtime, timeoutMs, selfId, assertOpen: () => this.#assertOpen() });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -94,43 +94,33 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     return [...members.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  async execute<const X extends CommandOf<M>>(
-    command: X,
-    options: Deadline = {},
-  ): Promise<Positioned<CommandResult<M, X>>> {
-    this.#assertOpen();
-    return (await this.#calls.execute(command, options)) as Positioned<CommandResult<M, X>>;
+  execute<const X extends CommandOf<M>>(command: X, options: Deadline = {}): Promise<Positioned<CommandResult<M, X>>> {
+    return this.#calls.execute(command, options) as Promise<Positioned<CommandResult<M, X>>>;
   }
 
-  async executeMany<const X extends readonly CommandOf<M>[]>(
+  executeMany<const X extends readonly CommandOf<M>[]>(
     commands: X,
     options: Deadline = {},
   ): Promise<Positioned<CommandResults<M, X>>> {
-    this.#assertOpen();
-    return (await this.#calls.executeMany(commands, options)) as Positioned<CommandResults<M, X>>;
+    return this.#calls.executeMany(commands, options) as Promise<Positioned<CommandResults<M, X>>>;
   }
 
-  async feed(command: CommandOf<M>, options: Deadline = {}): Promise<Positioned<void>> {
-    this.#assertOpen();
+  feed(command: CommandOf<M>, options: Deadline = {}): Promise<Positioned<void>> {
     return this.#calls.feed([command], options);
   }
 
-  async feedMany(commands: readonly CommandOf<M>[], options: Deadline = {}): Promise<Positioned<void>> {
-    this.#assertOpen();
+  feedMany(commands: readonly CommandOf<M>[], options: Deadline = {}): Promise<Positioned<void>> {
     return this.#calls.feed(commands, options);
   }
 
-  async query<const X extends QueryOf<M>>(
+  query<const X extends QueryOf<M>>(
     query: X,
     options: Deadline & Options<{ consistency: Consistency }> = {},
   ): Promise<Positioned<QueryResult<M, X>>> {
-    this.#assertOpen();
-    const answer = await this.#calls.query(query, options.consistency ?? "strong", options);
-    return answer as Positioned<QueryResult<M, X>>;
+    return this.#calls.query(query, options) as Promise<Positioned<QueryResult<M, X>>>;
   }
 
-  async outcomeOf(receipt: Receipt, options: Deadline = {}): Promise<Positioned<unknown> | undefined> {
-    this.#assertOpen();
+  outcomeOf(receipt: Receipt, options: Deadline = {}): Promise<Positioned<unknown> | undefined> {
     return this.#calls.outcomeOf(receipt, options);
   }
 

@@ -149,8 +149,9 @@ class ValueReader {
 
   #array(count: number, depth: number): unknown[] {
     this.#enter(count, depth);
-    const array: unknown[] = [];
-    for (let index = 0; index < count; index += 1) array.push(this.value(depth + 1));
+    // Of its size from the start: an empty one grows to 17 places with its first item.
+    const array: unknown[] = new Array(count);
+    for (let index = 0; index < count; index += 1) array[index] = this.value(depth + 1);
     return array;
   }
 

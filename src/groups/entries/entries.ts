@@ -163,8 +163,8 @@ export function decodeRun(bytes: Uint8Array): CommandRun {
   const count = reader.count(LIMITS.runBatchesMax, 2);
   if (count === 0) throw new DecodeError("a run without batches");
   if (!Number.isSafeInteger(number + count)) throw new DecodeError("numbers beyond the last one");
-  const batches: CommandBatch[] = [];
-  for (let i = 0; i < count; i++) batches.push(readBatch(reader));
+  const batches: CommandBatch[] = new Array(count);
+  for (let i = 0; i < count; i++) batches[i] = readBatch(reader);
   reader.end();
   return { session, number, timeMs, batches };
 }

@@ -326,7 +326,7 @@ export class Replica {
   }
 
   #applyEach(entry: Entry, ordinal: number, batch: CommandBatch): CommandOutcome[] | undefined {
-    const outcomes: CommandOutcome[] = [];
+    const outcomes: CommandOutcome[] = new Array(batch.count);
     let name = "?";
     try {
       const reader = new ByteReader(batch.bytes, batch.start);
@@ -335,7 +335,7 @@ export class Replica {
         name = command.name;
         const outcome = this.#machine.apply(command, this.#contextOf(entry, ordinal + i, this.#position + 1));
         this.#position++;
-        outcomes.push(outcome);
+        outcomes[i] = outcome;
         this.#tell(command, outcome, this.#position);
       }
       return outcomes;

@@ -3,6 +3,7 @@
  * leader confirmed an index.
  */
 
+export { Call, noResult, resultOf, resultsOf } from "./call.ts";
 export { Proposer } from "./proposer.ts";
 export { outcomeUnknown, resultUnavailable } from "./proposer-errors.ts";
 export { ReadServer, Reads } from "./reads.ts";
