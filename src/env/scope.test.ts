@@ -51,6 +51,30 @@ describe("a scope", () => {
       await scope.close();
     }));
 
+  it("waits for what a caller waits for, who alone hears how it ended", () =>
+    withScope(async (scope, failures, sleep) => {
+      equal(await scope.run(async () => 5), 5);
+      await rejects(
+        scope.run(() => Promise.reject(new Error("for the caller"))),
+        { message: "for the caller" },
+      );
+      let ended = false;
+      const running = scope.run(async () => {
+        await sleep(5);
+        ended = true;
+        throw new Error("too late");
+      });
+      const told = rejects(running, { message: "too late" });
+      await scope.close(new Error("over"));
+      equal(ended, true);
+      await told;
+      await rejects(
+        scope.run(async () => 5),
+        { message: "over" },
+      );
+      deepEqual(failures, []);
+    }));
+
   it("tells its owner what failed, and stays open", () =>
     withScope(async (scope, failures, sleep) => {
       scope.spawn(() => Promise.reject("a task"));

@@ -81,6 +81,19 @@ export class Scope {
     this.#tasks.add(running);
   }
 
+  /** A task that `close` waits for, and whose end is its caller's to hear: `onFailure` does not. @throws what it throws; the reason of the close */
+  async run<T>(task: () => Promise<T>): Promise<T> {
+    this.signal.throwIfAborted();
+    const result = task();
+    this.spawn(() =>
+      result.then(
+        () => {},
+        () => {},
+      ),
+    );
+    return result;
+  }
+
   /** Resolves after `delayMs`; rejects with the reason of `signal`, or of the scope's own. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {

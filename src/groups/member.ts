@@ -200,8 +200,7 @@ export class Member {
   /** Gives up membership and this node's copy, then closes. @throws `last-voter`, `group-offline`: it stays */
   async leave(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     await this.departure.leave(timeoutMs, signal);
-    const storage = this.#storage;
-    this.#closing ??= this.#shutDown(undefined, () => storage?.setAside("the member left") ?? Promise.resolve());
+    this.#closing ??= this.#shutDown(undefined, async () => this.#storage?.setAside("the member left"));
     await this.#closing;
   }
 
@@ -383,15 +382,16 @@ export class Member {
   }
 
   async #shutDown(cause: MosaikError | undefined, beforeClose?: () => Promise<void>): Promise<void> {
+    const reason = cause ?? mosaikError("closed", "the group was closed");
     this.proposer.close(cause);
-    this.reads.close(cause ?? mosaikError("closed", "the group was closed"));
+    this.reads.close(reason);
     this.conditions.close(cause);
     this.observations.close();
     this.#unsubscribe();
     this.#o.directory.withdrawGroup(this.#advertisedId);
     this.#life?.stop();
     // First what is under way here, so that no store is bound and no bond made behind our back.
-    await this.#scope.close();
+    await this.#scope.close(reason);
     await this.bonds.close();
     await beforeClose?.().catch((cause) => this.#o.logger.warn({ group: this.#o.name, cause }, "its store stays here"));
     await this.#storage?.close().catch(() => undefined);

@@ -1,5 +1,5 @@
 // What a crash may do while one store takes the place of another, at each call to the file system.
-import { equal, ok, rejects } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { test } from "node:test";
 import { hash } from "../../src/identity/index.ts";
 import type { SimFileSystem } from "../../src/storage/file/sim-file-system.ts";
@@ -134,4 +134,15 @@ test("a store that was set aside at the second try leaves the one that came afte
   await rejects(store.setAside("left"), { code: "closed" });
   await later.close();
   equal((await factory.open(GROUP)).storeId, later.storeId);
+});
+
+test("a store that is closed while its successor is drawn leaves none behind", async () => {
+  const { files, store } = await former(1);
+  const drawing = rejects(store.createSuccessor(), { code: "closed" });
+  await store.close();
+  await drawing;
+  deepEqual(
+    files.paths().filter((path) => /\/successors\/\w+\//.test(path)),
+    [],
+  );
 });

@@ -186,6 +186,7 @@ export class Founder {
     const storage = await this.#o.context.room.until(() => this.#o.openStorage());
     const stored = await loadOrClose(storage, this.#o.context.runtime);
     this.#storage = storage;
+    this.#life = undefined;
     this.#foundedHere = true;
     this.#o.end(storage, true);
     logRecovered(this.#o.context, beginning, commit);
@@ -344,9 +345,8 @@ export class Founder {
 
   /** @param left - what others shall know that we gave up for good */
   #replace(old: Storage, reason: string, left?: IncarnationId): void {
-    const { groupId } = this.#o.context;
+    const { groupId, room } = this.#o.context;
     this.#busy(async () => {
-      const { room } = this.#o.context;
       await room.until(() => old.setAside(reason));
       if (left !== undefined) this.#left = [...this.#left, left].slice(-LEFT_MAX);
       const storage = await room.until(() => this.#o.openStorage());

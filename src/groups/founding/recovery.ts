@@ -94,20 +94,25 @@ export class Recovery {
     if (this.#isUnderWay) throw refused("under-way");
     this.#isUnderWay = true;
     try {
-      const life = await this.#lookAround(isForced, timeoutMs, signal);
-      const beginning = await prepareRecovery(this.#o.context, life, signal);
-      try {
-        signal?.throwIfAborted();
-        if (this.#recoverable(isForced) !== life) throw refused("changed");
-        assertWhole(life, beginning.origin.last);
-      } catch (cause) {
-        await beginning.successor.discard();
-        throw cause;
-      }
-      await this.#o.begin(life, beginning);
+      // A store that is drawn meanwhile must not outlive the member.
+      await this.#o.context.scope.run(() => this.#recover(isForced, timeoutMs, signal));
     } finally {
       this.#isUnderWay = false;
     }
+  }
+
+  async #recover(isForced: boolean, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const life = await this.#lookAround(isForced, timeoutMs, signal);
+    const beginning = await prepareRecovery(this.#o.context, life, signal);
+    try {
+      signal?.throwIfAborted();
+      if (this.#recoverable(isForced) !== life) throw refused("changed");
+      assertWhole(life, beginning.origin.last);
+    } catch (cause) {
+      await beginning.successor.discard();
+      throw cause;
+    }
+    await this.#o.begin(life, beginning);
   }
 
   /**
@@ -136,11 +141,11 @@ export class Recovery {
     return this.#o.directory.isBootstrapped && this.#o.context.bonds.untried.length === 0;
   }
 
-  /** @throws `recover-refused` */
+  /** @throws `recover-refused`; the reason of the member's end */
   #recoverable(isForced: boolean): Life {
     const { context, life, others, isEligible } = this.#o;
-    const present = context.scope.isClosed ? undefined : life();
-    return assertRecoverable({ life: present, others: others(), isEligible, isForced });
+    context.scope.signal.throwIfAborted();
+    return assertRecoverable({ life: life(), others: others(), isEligible, isForced });
   }
 }
 

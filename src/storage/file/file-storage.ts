@@ -46,6 +46,8 @@ export class FileStorage implements Storage {
   readonly #writes: WriteQueue;
   /** Gives up snapshots that are still coming in, and the successor that is being written. */
   readonly #unfinished = new Set<() => Promise<void>>();
+  /** The last successor that was asked for. */
+  #staging: Promise<Storage> | undefined;
   /** There was no room to put the store aside. */
   #moveAgain: (() => Promise<void>) | undefined;
   #noting: Promise<void> | undefined;
@@ -171,7 +173,9 @@ export class FileStorage implements Storage {
 
   async createSuccessor(): Promise<Successor> {
     this.#check();
-    const storage = await this.#o.stage();
+    const staging = this.#o.stage();
+    this.#staging = staging;
+    const storage = await staging;
     let isOver = false;
     const end = async (): Promise<void> => {
       isOver = true;
@@ -184,6 +188,7 @@ export class FileStorage implements Storage {
       await this.#o.unstage();
     };
     this.#unfinished.add(discard);
+    this.#check();
     return {
       storage,
       discard: () => this.#guard(discard),
@@ -283,6 +288,7 @@ export class FileStorage implements Storage {
   async #shutDown(last?: () => Promise<void>): Promise<void> {
     await this.#writes.idle();
     await this.#noting;
+    await this.#staging?.catch(() => undefined);
     for (const discard of [...this.#unfinished]) await discard().catch(() => undefined);
     await this.#o.log.close();
     try {
