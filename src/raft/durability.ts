@@ -107,7 +107,15 @@ export class Durability {
     this.#snapshot = undefined;
     this.#truncateFrom = undefined;
     this.#handed = lastIndex;
-    this.#pending.push({ writeId, upTo: lastIndex });
+    this.#push({ writeId, upTo: lastIndex });
     return persist;
+  }
+
+  /** A write that makes no entry durable need not be remembered once another one comes: terms come and go while entries wait for room. */
+  #push(write: { readonly writeId: number; upTo: Index }): void {
+    const pending = this.#pending;
+    const last = pending[pending.length - 1];
+    if (last !== undefined && last.upTo <= (pending[pending.length - 2]?.upTo ?? this.#durable)) pending.pop();
+    pending.push(write);
   }
 }

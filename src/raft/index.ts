@@ -14,5 +14,6 @@
  * `docs/design/raft.md`.
  */
 export { bytesOf } from "./log.ts";
+export { keepNewest } from "./newest.ts";
 export { Raft } from "./raft.ts";
 export * from "./types.ts";

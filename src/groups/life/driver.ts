@@ -5,6 +5,7 @@ import {
   type HardState,
   type Index,
   type Input,
+  keepNewest,
   type LogPosition,
   type MemberId,
   type Persist,
@@ -36,6 +37,16 @@ export interface Timing {
   readonly removeDeadAfterMs: number;
   /** The owner of a session is away so long before it ends. */
   readonly sessionTtlMs: number;
+}
+
+/** A write that is under way, or several that end as one. */
+interface Write {
+  readonly writing: Promise<void>;
+  readonly done: Promise<void>;
+  /** The last of them. */
+  persist: Persist;
+  /** What may leave when it is done. */
+  promises: readonly Envelope[];
 }
 
 /** A proposal: an entry before it has a place. */
@@ -82,8 +93,8 @@ export class RaftDriver {
   #isStopped = false;
   readonly #writer: StoreWriter;
   /** Of the last write that was begun, while it lasts; those before it end first. */
-  #lastHardState: Promise<void> | undefined;
-  #lastWrite: Promise<void> | undefined;
+  #lastHardState: Write | undefined;
+  #lastWrite: Write | undefined;
   /** Of `written`: told also when there is no room. */
   readonly #awaitingWrite = new Set<() => void>();
   #fetched: FetchedSnapshot | undefined;
@@ -200,7 +211,7 @@ export class RaftDriver {
     if (write !== undefined && this.refusal === undefined) {
       await new Promise<void>((resolve) => {
         this.#awaitingWrite.add(resolve);
-        void write.then(() => {
+        void write.done.then(() => {
           this.#awaitingWrite.delete(resolve);
           resolve();
         });
@@ -252,32 +263,38 @@ export class RaftDriver {
   }
 
   #write(persist: Persist, fetched: FetchedSnapshot | undefined): void {
-    const { writeId, hardState } = persist;
     this.#probe?.onWrite(this.#source, persist);
-    const written = this.#writer.write(persist, fetched?.writer);
-    if (hardState !== undefined) {
-      const voted = this.#whenWritten(written.hardState, () => {
-        this.#probe?.onHardStateDurable(this.#source, writeId, hardState);
-        if (this.#lastHardState === voted) this.#lastHardState = undefined;
+    const { hardState, all } = this.#writer.write(persist, fetched?.writer);
+    if (persist.hardState !== undefined) {
+      this.#lastHardState = this.#joined(this.#lastHardState, hardState, persist, (write) => {
+        if (this.#lastHardState === write) this.#lastHardState = undefined;
+        const { writeId, hardState } = write.persist;
+        if (hardState !== undefined) this.#probe?.onHardStateDurable(this.#source, writeId, hardState);
         this.enqueue({ type: "hard-state-persisted", writeId });
       });
-      this.#lastHardState = voted;
     }
-    const write = this.#whenWritten(written.all, () => {
-      this.#probe?.onDurable(this.#source, writeId);
+    this.#lastWrite = this.#joined(this.#lastWrite, all, persist, (write) => {
       if (this.#lastWrite === write) this.#lastWrite = undefined;
+      const { writeId } = write.persist;
+      this.#probe?.onDurable(this.#source, writeId);
       this.enqueue({ type: "persisted", writeId });
     });
-    this.#lastWrite = write;
   }
 
-  #whenWritten(written: Promise<void>, note: () => void): Promise<void> {
-    return written.then(
+  /** @param onDone - unless the driver stopped before */
+  #joined(last: Write | undefined, writing: Promise<void>, persist: Persist, onDone: (write: Write) => void): Write {
+    if (last?.writing === writing) {
+      last.persist = persist;
+      return last;
+    }
+    const done = writing.then(
       () => {
-        if (!this.#isStopped) note();
+        if (!this.#isStopped) onDone(write);
       },
       (cause: unknown) => this.#onWriteFailure(cause),
     );
+    const write: Write = { writing, done, persist, promises: [] };
+    return write;
   }
 
   /** What Raft made of the last snapshot that came. */
@@ -311,14 +328,17 @@ export class RaftDriver {
   }
 
   /** Promises leave only once all writes before them are durable; after a failed one they never leave. */
-  #sendAfter(write: Promise<void> | undefined, envelopes: readonly Envelope[]): void {
-    const leave = (): void => {
-      if (this.#isStopped) return;
-      this.#tellVotes(envelopes);
-      this.#events.send(envelopes);
-    };
-    if (write === undefined) leave();
-    else void write.then(leave);
+  #sendAfter(write: Write | undefined, envelopes: readonly Envelope[]): void {
+    if (write === undefined) return this.#leave(envelopes);
+    const isFirst = write.promises.length === 0;
+    write.promises = isFirst ? envelopes : keepNewest(write.promises, envelopes);
+    if (isFirst) void write.done.then(() => this.#leave(write.promises.filter((envelope) => isDue(envelope, write))));
+  }
+
+  #leave(envelopes: readonly Envelope[]): void {
+    if (this.#isStopped || envelopes.length === 0) return;
+    this.#tellVotes(envelopes);
+    this.#events.send(envelopes);
   }
 
   #drawElectionTicks(): number {
@@ -350,6 +370,11 @@ export class RaftDriver {
       if (message.type === "vote-reply" && message.granted) this.#probe.onVote(this.#source, message.term, to);
     }
   }
+}
+
+/** A vote is not on disk if a later term took its place before it was written. */
+function isDue({ message }: Envelope, { persist: { hardState } }: Write): boolean {
+  return message.type !== "vote-reply" || hardState === undefined || message.term >= hardState.term;
 }
 
 export function ticks(ms: number): number {

@@ -1,17 +1,20 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import { test } from "node:test";
 import { type Env, mosaikError } from "../../env/index.ts";
-import type { Entry, Index, MemberId, Persist } from "../../raft/index.ts";
+import { bytesOf, type Entry, type Index, type MemberId, type Persist } from "../../raft/index.ts";
 import type { SnapshotWriter, Storage, StorageWrite } from "../../storage/index.ts";
-import { StoreWriter } from "./store-writer.ts";
+import { StoreWriter, type Written } from "./store-writer.ts";
 
 const ADA = "ada" as MemberId;
 
 /** A disk that says no until it has room, and a clock that the test turns. */
 class Bench {
   readonly done: string[] = [];
-  /** Undefined: all; `terms`: no entries; `nothing`: not even terms. */
-  room: "all" | "terms" | "nothing" = "all";
+  /** For what there is room. */
+  room: "all" | "terms" | "entries" | "nothing" = "all";
+  /** What the disk was asked for, whether it could or not. */
+  attempts = 0;
+  failure: Error | undefined;
   readonly news: string[] = [];
   readonly writer: StoreWriter;
   #timers: (() => void)[] = [];
@@ -45,12 +48,16 @@ class Bench {
 
   /** @param name - told when it is durable */
   write(change: Partial<Persist>, name = "", install?: SnapshotWriter): Promise<void> {
-    const step = { hardState: undefined, snapshot: undefined, truncateFrom: undefined, entries: [], ...change };
-    const { hardState, all } = this.writer.write({ writeId: ++this.#writeId, ...step }, install);
+    const { hardState, all } = this.begin(change, install);
     if (name !== "" && change.hardState !== undefined) hardState.then(() => this.news.push(`${name} votes`), quiet);
     if (name !== "") all.then(() => this.news.push(name), quiet);
     all.catch(quiet);
     return all;
+  }
+
+  begin(change: Partial<Persist>, install?: SnapshotWriter): Written {
+    const step = { hardState: undefined, snapshot: undefined, truncateFrom: undefined, entries: [], ...change };
+    return this.writer.write({ writeId: ++this.#writeId, ...step }, install);
   }
 
   snapshot(name: string): SnapshotWriter {
@@ -67,7 +74,9 @@ class Bench {
   }
 
   async #write(what: string, isOfEntries: boolean): Promise<void> {
-    if (this.room === "nothing" || (this.room === "terms" && isOfEntries)) {
+    this.attempts++;
+    if (this.failure !== undefined) throw this.failure;
+    if (this.room !== "all" && this.room !== (isOfEntries ? "entries" : "terms")) {
       throw mosaikError("storage-full", "no room", { details: { path: "" } });
     }
     this.done.push(what);
@@ -133,7 +142,11 @@ test("entries that find no room are kept, in order, and votes pass", async () =>
   await bench.tick();
   deepEqual(bench.done, ["term 2"]);
   deepEqual(bench.news, ["full", "two votes"]);
-  equal(bench.writer.waitingBytes, 20);
+  const waiting = [...entries(1, 1), ...entries(2, 2)];
+  equal(
+    bench.writer.waitingBytes,
+    waiting.reduce((sum, entry) => sum + bytesOf(entry), 0),
+  );
   bench.room = "all";
   await bench.tick();
   deepEqual(bench.done, ["term 2", "entries 1/1 2/2"]);
@@ -142,7 +155,7 @@ test("entries that find no room are kept, in order, and votes pass", async () =>
   equal(bench.timers, 0);
 });
 
-test("a vote that found no room never comes after a later one", async () => {
+test("a vote that found no room never comes after a later one, which speaks for both", async () => {
   const bench = new Bench();
   bench.room = "nothing";
   bench.write({ hardState: term(2) }, "two");
@@ -150,10 +163,71 @@ test("a vote that found no room never comes after a later one", async () => {
   bench.room = "terms";
   bench.write({ hardState: term(3) }, "three");
   await settled();
-  deepEqual(bench.done, ["term 3"]);
+  deepEqual(bench.done, []);
   await bench.tick();
-  deepEqual(bench.done, ["term 3", "term 3"]);
+  deepEqual(bench.done, ["term 3"]);
   deepEqual(bench.news, ["full", "room", "two votes", "three votes", "two", "three"]);
+});
+
+test("terms that come and go while there is no room wait together, and cost one attempt at a time", async () => {
+  const bench = new Bench();
+  bench.room = "terms";
+  bench.write({ entries: entries(1, 1) });
+  await settled();
+  bench.room = "nothing";
+  const waits = { hardState: new Set<Promise<void>>(), all: new Set<Promise<void>>() };
+  const tries: number[] = [];
+  for (let number = 2; number <= 1_000; number++) {
+    const { hardState, all } = bench.begin({ hardState: term(number) });
+    waits.hardState.add(hardState);
+    waits.all.add(all);
+    await settled();
+    if (number % 10 > 0) continue;
+    bench.attempts = 0;
+    await bench.tick();
+    tries.push(bench.attempts);
+  }
+  deepEqual([waits.hardState.size, waits.all.size], [2, 2]);
+  deepEqual(new Set(tries), new Set([1]), "the entry waits for the term");
+  bench.room = "terms";
+  await bench.tick();
+  await Promise.all(waits.hardState);
+  bench.room = "all";
+  await bench.tick();
+  await Promise.all(waits.all);
+  deepEqual(bench.done, ["term 1000", "entries 1/1"]);
+});
+
+test("what joins others while they are written is not durable with them", async () => {
+  const bench = new Bench();
+  bench.room = "nothing";
+  bench.write({ hardState: term(2) }, "two");
+  bench.write({ hardState: term(3) }, "three");
+  await settled();
+  bench.room = "all";
+  bench.hold();
+  await bench.tick();
+  deepEqual(bench.done, ["term 3"]);
+  bench.room = "nothing";
+  bench.write({ hardState: term(4) }, "four");
+  await bench.release();
+  deepEqual(bench.news, ["full", "room", "two votes", "full", "two"], "three is joined by four");
+  bench.room = "all";
+  await bench.tick();
+  deepEqual(bench.done, ["term 3", "term 4"]);
+  deepEqual(bench.news.slice(5), ["room", "three votes", "four votes", "three", "four"]);
+});
+
+test("nothing is written after a term that failed", async () => {
+  const bench = new Bench();
+  const broken = new Error("EIO");
+  bench.failure = broken;
+  const first = bench.write({ hardState: term(2) });
+  await settled();
+  bench.failure = undefined;
+  const second = bench.write({ hardState: term(3), entries: entries(3, 1) });
+  await Promise.all([rejects(first, broken), rejects(second, broken)]);
+  deepEqual(bench.done, []);
 });
 
 test("what waits for room need not be written before a snapshot that replaces it", async () => {
@@ -196,13 +270,12 @@ test("nor before one that came, and found no room, while they waited for another
   bench.hold();
   bench.write({ hardState: term(5), entries: entries(5, 1) });
   await settled();
-  bench.room = "nothing";
+  bench.room = "entries";
   bench.write({ hardState: term(6), entries: entries(6, 2) }, "later");
-  await settled();
-  bench.room = "all";
   await bench.release();
   deepEqual(bench.done, ["term 5", "entries 1/5"]);
   deepEqual(bench.news, ["full"]);
+  bench.room = "all";
   await bench.tick();
   deepEqual(bench.done, ["term 5", "entries 1/5", "term 6", "entries 2/6"]);
   deepEqual(bench.news, ["full", "room", "later votes", "later"]);

@@ -1,11 +1,14 @@
 import { type Env, LIMITS, MosaikError, mosaikError, type Timer } from "../../env/index.ts";
-import type { Entry, HardState, Index, Persist } from "../../raft/index.ts";
+import { bytesOf, type Entry, type HardState, type Index, type Persist } from "../../raft/index.ts";
 import type { SnapshotWriter, Storage } from "../../storage/index.ts";
 
 /** What the disk has no room for is tried again after this. */
 export const ROOM_RETRY_MS = 1_000;
 
-/** When the two parts of a step's write are durable. Both reject with what the disk said, or as the writer stops. */
+/**
+ * When the two parts of a step's write are durable. Both reject with what the disk said, or as the writer stops. Steps that end together get the
+ * same promise.
+ */
 export interface Written {
   /** The hard state, and all before it. */
   readonly hardState: Promise<void>;
@@ -13,32 +16,49 @@ export interface Written {
   readonly all: Promise<void>;
 }
 
-/** What a step changes in the log. */
-interface LogChange {
+interface Wait {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (cause: unknown) => void;
+}
+
+/** What a step changes in the log, if anything: after a hard state alone all before it must be there, too. */
+interface LogChange extends Wait {
   readonly install: SnapshotWriter | undefined;
   readonly truncateFrom: Index | undefined;
   readonly entries: readonly Entry[];
   readonly bytes: number;
-  readonly resolve: () => void;
-  readonly reject: (cause: unknown) => void;
+  /** The last step that ends with it. */
+  step: number;
+}
+
+/** For hard states up to `upTo`, the last that joined: durable with it. */
+interface HardStateWait extends Wait {
+  upTo: HardState;
 }
 
 /**
  * Brings a driver's writes to its store, and keeps those that find no room until there is some.
  *
  * Invariants: changes of the log reach the store in their order, one write at a time, and none before the hard states that came before it, for a log
- * is never of a later term. Hard states wait for nothing but each other, and never go back: whatever is tried again is the latest. That is safe,
- * for what a crash leaves is then a store whose last entries never came, and nobody was told of these.
+ * is never of a later term. Hard states wait for nothing but each other, one write at a time, and never go back: what is written, and tried again, is
+ * the latest, which speaks for all before it. That is safe, for what a crash leaves is then a store whose last entries never came, and nobody was told
+ * of these.
+ *
+ * Bounded: for as long as there is no room, terms come and go and add nothing. Entries are the driver's to refuse (`waitingBytes`).
  */
 export class StoreWriter {
   readonly #env: Env;
   readonly #storage: Storage;
   /** There is no room, or there is again. */
   readonly #onRoom: () => void;
-  #hardState: HardState | undefined;
-  /** Resolves with the last of them. */
+  /** One that is being written, and one that all join that come meanwhile. */
+  readonly #hardStateWaits: HardStateWait[] = [];
+  /** Of the last hard state; it stays rejected after a failure. */
   #hardStates: Promise<void> = DONE;
+  #isBroken = false;
   #log: LogChange[] = [];
+  #step = 0;
   #isWriting = false;
   /** Attempts that found no room. */
   #refused = 0;
@@ -70,15 +90,14 @@ export class StoreWriter {
   /** @param install - replaces the log, after the hard state and before the entries */
   write({ hardState, truncateFrom, entries }: Persist, install: SnapshotWriter | undefined): Written {
     if (hardState !== undefined) this.#writeHardState(hardState);
+    const step = ++this.#step;
     if (install !== undefined) {
-      this.#log.push({ install, truncateFrom: undefined, entries: [], bytes: 0, resolve: NOTHING, reject: NOTHING });
+      this.#log.push({ ...wait(), step, install, truncateFrom: undefined, entries: [], bytes: 0 });
     }
-    const all = new Promise<void>((resolve, reject) => {
-      const bytes = entries.reduce((sum, { data }) => sum + data.length, 0);
-      this.#log.push({ install: undefined, truncateFrom, entries, bytes, resolve, reject });
-    });
+    const bytes = entries.reduce((sum, entry) => sum + bytesOf(entry), 0);
+    const all = this.#logChange({ step, install: undefined, truncateFrom, entries, bytes });
     if (!this.#isWriting) void this.#writeLog();
-    return { hardState: this.#hardStates, all };
+    return { hardState: this.#hardStates, all: all.promise };
   }
 
   /** Not in order with the rest: what goes is on disk, and is never written again. It makes room. */
@@ -94,11 +113,48 @@ export class StoreWriter {
   }
 
   #writeHardState(hardState: HardState): void {
-    this.#hardState = hardState;
-    const before = this.#hardStates;
-    const written = this.#untilRoom(() => this.#storage.write({ hardState: this.#hardState }));
-    this.#hardStates = Promise.all([before, written]).then(() => {});
-    this.#hardStates.catch(() => undefined);
+    if (this.#isBroken) return;
+    const waits = this.#hardStateWaits;
+    const [writing, later] = waits;
+    if (later !== undefined) {
+      later.upTo = hardState;
+      return;
+    }
+    const next = { ...wait(), upTo: hardState };
+    waits.push(next);
+    this.#hardStates = next.promise;
+    if (writing === undefined) void this.#writeHardStates();
+  }
+
+  async #writeHardStates(): Promise<void> {
+    const waits = this.#hardStateWaits;
+    try {
+      while (waits.length > 0) {
+        let hardState: HardState | undefined;
+        await this.#untilRoom(() => {
+          hardState = waits[waits.length - 1]?.upTo;
+          return this.#storage.write({ hardState });
+        });
+        // Only the last may have been joined by one that is newer than what was written.
+        const end = waits[waits.length - 1]?.upTo === hardState ? waits.length : waits.length - 1;
+        for (const { resolve } of waits.splice(0, end)) resolve();
+      }
+    } catch (cause) {
+      this.#isBroken = true;
+      for (const { reject } of waits.splice(0)) reject(cause);
+    }
+  }
+
+  /** A step without a change joins one that is not being written: of those at the end, at most two. */
+  #logChange(change: Omit<LogChange, keyof Wait>): LogChange {
+    const [before, last] = this.#log.slice(-2);
+    if (isNothing(change) && before !== undefined && isNothing(before) && last !== undefined && isNothing(last)) {
+      last.step = change.step;
+      return last;
+    }
+    const added = { ...wait(), ...change };
+    this.#log.push(added);
+    return added;
   }
 
   async #writeLog(): Promise<void> {
@@ -108,12 +164,13 @@ export class StoreWriter {
         const changes = await this.#untilRoom(async () => {
           // In this order: what comes while we wait may be of a later term, which these do not wait for.
           const due = this.#dueChanges();
+          const { length } = due;
+          const lastStep = due[length - 1]?.step;
           await this.#hardStates;
           await this.#writeChanges(due);
-          return due;
+          return due[length - 1]?.step === lastStep ? length : length - 1;
         });
-        this.#log.splice(0, changes.length);
-        for (const { resolve } of changes) resolve();
+        for (const { resolve } of this.#log.splice(0, changes)) resolve();
       }
     } catch (cause) {
       for (const { reject } of this.#log.splice(0)) reject(cause);
@@ -194,4 +251,19 @@ export class StoreWriter {
 }
 
 const DONE = Promise.resolve();
-const NOTHING = (): void => {};
+
+function isNothing({ install, truncateFrom, entries }: Omit<LogChange, keyof Wait>): boolean {
+  return install === undefined && truncateFrom === undefined && entries.length === 0;
+}
+
+/** Whose rejection need not be heard. */
+function wait(): Wait {
+  let resolve = (): void => {};
+  let reject = (_cause: unknown): void => {};
+  const promise = new Promise<void>((onDone, onFailed) => {
+    resolve = onDone;
+    reject = onFailed;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
