@@ -1,5 +1,5 @@
 /** Three processes that sync before they promise, against etcd and against the raw round trip: writes of 256 bytes, and strong reads. */
-import { type Case, measure, type Plan, type Row, type Target } from "./harness.ts";
+import { type Case, measure, type Plan, type Row, type Target, warmUpMs } from "./harness.ts";
 import type { Hosts } from "./hosts.ts";
 import { RAW_TLS, rawPingPong } from "./peers.ts";
 import { type DurableGroup, durableGroup, type Peers, startPeers } from "./stores.ts";
@@ -17,6 +17,8 @@ interface Operation {
     readonly follower?: Target | undefined;
   }[];
 }
+
+const WARM_UP_IN_FLIGHT = 64;
 
 const WRITES: Operation = {
   bench: "group-durable",
@@ -42,7 +44,10 @@ async function* run(operation: Operation, plan: Plan, hosts: Hosts): AsyncGenera
   const peers = await startPeers(plan, hosts);
   const group = await durableGroup(hosts);
   try {
-    await group.leader.call("puts", 64, 200); // so that there is something to read
+    // Writes for reads too, so that there is something to read.
+    for (const side of [group.leader, group.follower]) await side.call("puts", WARM_UP_IN_FLIGHT, warmUpMs(plan));
+    await peers.etcd?.client.call("puts", WARM_UP_IN_FLIGHT, warmUpMs(plan));
+    if (peers.raw !== undefined) await rawPingPong(peers.raw, warmUpMs(plan));
     for (const what of cases(operation, plan, peers, group)) {
       if (plan.only !== undefined && plan.only !== what.case) continue;
       await what.ours(); // to warm up

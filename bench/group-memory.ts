@@ -1,21 +1,25 @@
 /** A group of three in memory against the raw round trip: the least that a write at a majority could take. */
 import { type Cluster, closeCluster, makeCluster, rolesOf } from "./cluster.ts";
-import { type Case, type Layout, measure, type Plan, type Row, WrongResult } from "./harness.ts";
+import { type Case, type Layout, measure, type Plan, type Row, WrongResult, warmUpMs } from "./harness.ts";
 import type { Hosts, Part } from "./hosts.ts";
 import { RAW_TLS, type RawPair, rawPair, rawPingPong } from "./peers.ts";
 
 const MEMBERS = 3;
 const MANY = 1_000;
 const MANY_IN_FLIGHT = 4;
+const WARM_UP_IN_FLIGHT = 64;
 
 export async function* groupMemory(plan: Plan, hosts: Hosts): AsyncGenerator<Row> {
   for (const layout of plan.layouts) {
     const raw = await rawPair(hosts, layout);
     const cluster = await makeCluster(hosts.places(MEMBERS, layout));
     const { leader, followers } = await rolesOf(cluster);
+    const [follower] = followers as [Part];
+    for (const member of [leader, follower]) await member.call("inFlight", WARM_UP_IN_FLIGHT, warmUpMs(plan));
+    await rawPingPong(raw, warmUpMs(plan));
     const wanted = [
       ...cases("leader", leader, raw, layout, plan),
-      ...cases("follower", followers[0] as Part, raw, layout, plan),
+      ...cases("follower", follower, raw, layout, plan),
     ].filter(({ case: name }) => plan.only === undefined || plan.only === name);
     for (const what of wanted) {
       await what.ours(); // to warm up

@@ -64,6 +64,14 @@ export class MissingPeer extends Error {
   override readonly name = "MissingPeer";
 }
 
+/**
+ * Both sides work for so long, with many operations under way, before the first is measured: one at a time would take minutes to bring the code to
+ * the state in which a service runs it.
+ */
+export function warmUpMs({ isQuick }: Plan): number {
+  return isQuick ? 200 : 2_000;
+}
+
 /** Ours, peer, ours, peer, ...: what slows the machine for a while slows both. */
 export async function measure(what: Case, repeats: number): Promise<Row> {
   const ours: number[] = [];
