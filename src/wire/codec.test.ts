@@ -3,8 +3,9 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Packr } from "msgpackr/pack";
 import { LIMITS, MosaikError } from "../env/index.ts";
-import { DecodeError } from "./bytes.ts";
+import { ByteReader, DecodeError } from "./bytes.ts";
 import { messagePack } from "./codec.ts";
+import { readNamed } from "./value-reader.ts";
 
 const { encode, decode } = messagePack;
 
@@ -286,6 +287,60 @@ describe("messagePack", () => {
       },
     };
     deepStrictEqual(decode(encode([nosy, "after"])), [{ field: 4 }, "after"]);
+  });
+});
+
+describe("readNamed", () => {
+  /** As `readValue` would have it. */
+  const expected = (bytes: Uint8Array): { name: string; input: unknown } | undefined => {
+    const [name, input, ...more] = arrayIn(bytes);
+    return typeof name === "string" && more.length === 0 ? { name, input } : undefined;
+  };
+  const arrayIn = (bytes: Uint8Array): unknown[] => {
+    try {
+      const array = decode(bytes);
+      return Array.isArray(array) && array.length <= 2 ? array : [];
+    } catch (error) {
+      if (error instanceof DecodeError) return [];
+      throw error;
+    }
+  };
+  const read = (bytes: Uint8Array): { name: string; input: unknown } | undefined => {
+    const reader = new ByteReader(bytes);
+    try {
+      const named = readNamed(reader);
+      reader.end();
+      return named;
+    } catch (error) {
+      if (error instanceof DecodeError) return undefined;
+      throw error;
+    }
+  };
+  const pair = fc.oneof(
+    fc.tuple(text),
+    fc.tuple(text, value),
+    fc.tuple(fc.constantFrom("add", "set", "__proto__"), value),
+  );
+
+  it("reads a name and its input as the array of both", () => {
+    fc.assert(
+      fc.property(pair, (sent) => {
+        deepStrictEqual(read(encode(sent)), { name: sent[0], input: sent[1] });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("refuses what is none, and reads what is one in spite of damage", () => {
+    const damagedPair = fc.tuple(pair, fc.nat(), fc.nat(255)).map(([good, at, byte]) => {
+      const bytes = Uint8Array.from(encode(good));
+      bytes[at % bytes.length] = byte;
+      return bytes;
+    });
+    fc.assert(
+      fc.property(fc.oneof(damagedPair, damaged), (bytes) => deepStrictEqual(read(bytes), expected(bytes))),
+      { numRuns: 2_000 },
+    );
   });
 });
 

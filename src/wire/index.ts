@@ -37,3 +37,4 @@ export { decodeHello, encodeHello, HELLO_PAYLOAD_BYTES_MAX, negotiateVersion } f
 export { parse, type Schema, type Validated, validate } from "./schema.ts";
 export type { ByteStream, StreamHandlers } from "./stream.ts";
 export { CLOSE, type Hello, type Link, type LinkClose, type LinkHandlers } from "./types.ts";
+export { readNamed } from "./value-reader.ts";

@@ -6,7 +6,7 @@ const DATE_MS_MAX = 8.64e15;
 const INT64_END = 2n ** 63n;
 
 /**
- * The same few keys come again and again: finding one costs half of what making it does, and a field is set faster by a text that V8 has seen as
+ * The same few keys and names come again and again: finding one costs half of what making it does, and a field is set faster by a text that V8 has seen as
  * a key. By length and first byte; the latest takes the place.
  */
 const KEYS_MAX = 256;
@@ -26,6 +26,15 @@ export function readValue(reader: ByteReader): unknown {
   return new ValueReader(reader).value(0);
 }
 
+/**
+ * Reads `[name]` or `[name, input]`, as `readValue` does, but without the array around them; names that come again and again are not made anew.
+ *
+ * @throws DecodeError
+ */
+export function readNamed(reader: ByteReader): { readonly name: string; readonly input: unknown } {
+  return new ValueReader(reader).named();
+}
+
 class ValueReader {
   readonly #reader: ByteReader;
   #items = 0;
@@ -42,6 +51,16 @@ class ValueReader {
     if (token < 0xa0) return this.#array(token - 0x90, depth);
     if (token < 0xc0) return this.#text(token - 0xa0);
     return this.#long(token, depth);
+  }
+
+  named(): { readonly name: string; readonly input: unknown } {
+    const count = this.#lengthOf(ARRAY, this.#reader.u8());
+    if (count < 1 || count > 2) throw new DecodeError("neither [name] nor [name, input]");
+    this.#enter(count, 0);
+    // Tokens above these are of long texts, of texts with a mark, and of what is none.
+    const name = this.#reader.peek() <= TEXT.token + TEXT.short ? this.#recentText() : this.value(1);
+    if (typeof name !== "string") throw new DecodeError("a name that is no text");
+    return { name, input: count === 2 ? this.value(1) : undefined };
   }
 
   #long(token: number, depth: number): unknown {
@@ -166,14 +185,19 @@ class ValueReader {
   }
 
   #key(): string {
+    const key = this.#recentText();
+    if (key === "__proto__") throw new DecodeError("a key `__proto__`");
+    return key;
+  }
+
+  #recentText(): string {
     const length = this.#lengthOf(TEXT, this.#reader.u8());
     const slot = (length * 31 + this.#reader.peek()) % KEYS_MAX;
     const recent = recentKeys[slot];
     if (recent?.length === length && this.#reader.skipAscii(recent)) return recent;
-    const key = this.#text(length);
-    if (key === "__proto__") throw new DecodeError("a key `__proto__`");
-    if (key.length === length && length <= SHORT_TEXT_LENGTH) recentKeys[slot] = key;
-    return key;
+    const text = this.#text(length);
+    if (text.length === length && length <= SHORT_TEXT_LENGTH) recentKeys[slot] = text;
+    return text;
   }
 
   #enter(items: number, depth: number): void {

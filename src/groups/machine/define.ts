@@ -1,5 +1,12 @@
 import { badOption, LIMITS, mosaikError } from "../../env/index.ts";
-import { DecodeError, type InlineCodec, inlineMessagePack, type Schema, validate } from "../../wire/index.ts";
+import {
+  DecodeError,
+  type InlineCodec,
+  inlineMessagePack,
+  readNamed,
+  type Schema,
+  validate,
+} from "../../wire/index.ts";
 import { checkFields, checkName, checkSynchronous, checkVersion, notAsync } from "./checks.ts";
 import { fromPlainChunks, PlainIntake, plainChunks } from "./plain-chunks.ts";
 import { attachRuntime, makeRuntime } from "./runtime.ts";
@@ -186,13 +193,11 @@ function namedCodec(commands: ReadonlyMap<string, AnyCommand>): InlineCodec<Name
     name: inlineMessagePack.name,
     write: (writer, { name, input }) => inlineMessagePack.write(writer, input === undefined ? [name] : [name, input]),
     read: (reader, bytes) => {
-      const value = inlineMessagePack.read(reader, bytes);
-      if (!Array.isArray(value) || value.length < 1 || value.length > 2)
-        throw new DecodeError("a command is [name, input]");
-      const name: unknown = value[0];
-      if (typeof name !== "string" || !commands.has(name))
-        throw new DecodeError("a command that this machine does not have");
-      return { name, input: value[1] };
+      const end = reader.position + bytes;
+      const command = readNamed(reader);
+      reader.endAt(end);
+      if (!commands.has(command.name)) throw new DecodeError("a command that this machine does not have");
+      return command;
     },
   };
 }
