@@ -10,24 +10,14 @@ import { Life, type LifeContext } from "../life/index.ts";
 import type { Replica } from "../replica/index.ts";
 import { loadOrClose, loadStore, type StoredLog } from "../snapshots/index.ts";
 import { readImport, snapshotRefused, writeImport } from "./export.ts";
-import {
-  decideFounding,
-  type FoundingStep,
-  haveOthersLeft,
-  isGone,
-  isSucceeded,
-  type Seen,
-  seesCompany,
-  shouldSetAside,
-} from "./founding.ts";
+import { decideFounding, type FoundingStep, type Seen, seesCompany } from "./founding.ts";
 import { type Beginning, drawIncarnation, logRecovered, Recovery, tellProbe } from "./recovery.ts";
+import { Review } from "./review.ts";
 
 /** A founder waits this long for each lower id that it sees; a lone one, once. */
 const BOOTSTRAP_DELAY_MS = 1_000;
 /** Before it follows, a member looks around for so long if it has not met all: the lower of two rivals may come into sight a moment later. */
 const LOOK_AROUND_MS = 100;
-/** A provisional incarnation that does not open, or has no leader, is given up after this; so is one that was begun anew elsewhere. */
-const ABANDON_AFTER_MS = 10_000;
 /** Of the genesis: every term that is voted on comes later. */
 const GENESIS_TERM = 1;
 
@@ -46,14 +36,15 @@ export interface FounderOptions {
 }
 
 /**
- * Binds a free store to an incarnation: founds one, accepts a genesis that names it, or follows one that is open. Sets a provisional store aside
- * when it leads nowhere. The rules are in `founding.ts`; here are their timers and writes.
+ * Binds a free store to an incarnation: founds one, accepts a genesis that names it, or follows one that is open. Sets a store aside
+ * that leads nowhere (`Review`). The rules are in `founding.ts`; here are their timers and writes.
  *
  * Invariant: a store is bound durably before anything is answered in its incarnation's name, and never bound twice.
  */
 export class Founder {
   readonly recovery: Recovery;
   readonly #o: FounderOptions;
+  readonly #review: Review;
   #storage: Storage | undefined;
   #life: Life | undefined;
   /** A write that binds or sets aside is under way. */
@@ -68,15 +59,15 @@ export class Founder {
   #left: readonly IncarnationId[] = [];
   /** A lone leader sees free members, and no other incarnation, since then. */
   #companySinceUs: number | undefined;
-  #boundUs = 0;
-  #leaderSeenUs = 0;
 
   constructor(options: FounderOptions) {
     this.#o = options;
+    const { context, expect } = options;
+    this.#review = new Review({ context, expect, self: () => this.#self(), others: () => this.#others() });
     this.recovery = new Recovery({
-      context: options.context,
+      context,
       directory: options.directory,
-      isEligible: options.expect !== undefined,
+      isEligible: expect !== undefined,
       isLoaded: () => this.#storage !== undefined,
       life: () => (this.#isBusy ? undefined : this.#life),
       others: () => this.#others(),
@@ -106,14 +97,14 @@ export class Founder {
   /** Something that the rules look at may have changed. */
   evaluate(): void {
     if (this.#storage === undefined || this.#isBusy || this.#o.context.scope.isClosed) return;
-    if (this.#life !== undefined) this.#review(this.#life);
+    if (this.#life !== undefined) this.#giveUpIfLost(this.#life);
     else this.#take(this.#decide());
   }
 
   /** Cheap: called at every step of the life. */
   onChange(): void {
     const life = this.#life;
-    if (life?.leader !== undefined) this.#leaderSeenUs = this.#nowUs();
+    if (life?.leader !== undefined) this.#review.noteLeader();
     if (life === undefined || life.replica.isOpen) return;
     if (life.isLeader && life.voters.length === 1) this.#openForCompany(life);
   }
@@ -256,8 +247,7 @@ export class Founder {
   #beginLife(incarnation: IncarnationId, stored: StoredLog): void {
     const storage = this.#storage;
     if (storage === undefined || this.#o.context.scope.isClosed) return;
-    this.#boundUs = this.#nowUs();
-    this.#leaderSeenUs = this.#boundUs;
+    this.#review.begin();
     this.#foundingSinceUs = undefined;
     this.#followingSinceUs = undefined;
     this.#companySinceUs = undefined;
@@ -280,53 +270,16 @@ export class Founder {
     life.driver.campaign();
   }
 
-  /** An open store goes only if nothing was ever asked of it, and all its fellow voters gave it up. */
-  #reviewOpen(life: Life): void {
-    if (life.role !== "voter" || life.voters.length === 1 || life.hasCommands) return;
-    if (haveOthersLeft(life, this.#others())) this.#setAside(life, "its other voters left before it held a command");
-  }
-
-  #review(life: Life): void {
-    if (this.#hasSuccessor(life)) this.#setAside(life, "its group was begun anew from a log that holds all of it");
-    else if (this.#isGone(life)) this.#setAside(life, "nothing is left of the incarnation that this observer followed");
-    else if (life.isOpen) this.#reviewOpen(life);
-    else if (life.role === "voter") this.#reviewProvisional(life);
-  }
-
-  /** Whoever is missing may be late, and a majority may elect a leader yet. */
-  #hasSuccessor(life: Life): boolean {
-    if (life.seesQuorum || !this.isLeaderlessForLong) return false;
-    const own = this.#o.status();
-    return this.#others().some(({ status }) => status.isOpen && isSucceeded(own, status));
-  }
-
-  #isGone(life: Life): boolean {
-    const { isObserver, timing } = this.#o.context;
-    if (!isObserver || life.role === "voter") return false;
-    const isLeaderless = this.#nowUs() - this.#leaderSeenUs > timing.removeDeadAfterMs * 1_000;
-    return isLeaderless && isGone(this.#o.status(), this.#others());
-  }
-
-  #reviewProvisional(life: Life): void {
-    const sinceUs = life.isLeader ? this.#boundUs : this.#leaderSeenUs;
-    const isOver = shouldSetAside({
-      incarnation: life.incarnation,
-      voters: life.voters,
-      expect: this.#o.expect ?? life.voters.length,
-      self: this.#self(),
-      others: this.#others(),
-      isLeader: life.isLeader,
-      hasLeader: life.leader !== undefined,
-      isPatienceOver: this.#nowUs() - sinceUs > ABANDON_AFTER_MS * 1_000,
-    });
-    if (!isOver) return;
-    if (life.isLeader) {
+  #giveUpIfLost(life: Life): void {
+    const reason = this.#review.verdictOn(life);
+    if (reason === undefined) return;
+    if (life.isLeader && !life.isOpen) {
       for (const bond of this.#o.context.bonds.all) {
         if (bond.status.incarnation === life.incarnation)
           bond.send({ type: "dissolve", incarnation: life.incarnation });
       }
     }
-    this.#setAside(life, "it did not open in time");
+    this.#setAside(life, reason);
   }
 
   #setAside(life: Life, reason: string): void {
@@ -383,7 +336,7 @@ export class Founder {
   }
 
   get isLeaderlessForLong(): boolean {
-    return this.#nowUs() - this.#leaderSeenUs > ABANDON_AFTER_MS * 1_000;
+    return this.#review.isLeaderlessForLong;
   }
 
   #self(): Seen {
