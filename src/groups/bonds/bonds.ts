@@ -1,12 +1,13 @@
 import type { PeerDirectory } from "../../discovery/index.ts";
-import { type Env, LIMITS, type Logger, type Scope, type Timer } from "../../env/index.ts";
-import { type PeerId, type Secret, UniqueId } from "../../identity/index.ts";
+import { type Env, LIMITS, type Scope, type Timer } from "../../env/index.ts";
+import type { PeerId } from "../../identity/index.ts";
 import { DialError, type Endpoint, LinkRefused } from "../../transport/index.ts";
 import { CLOSE, DecodeError, type Hello, type Link, type LinkClose } from "../../wire/index.ts";
 import { Acquaintances, observersOf } from "./acquaintances.ts";
 import { Bond, type BondHandlers } from "./bond.ts";
-import { type BondHello, decodeHello, encodeHello } from "./frames.ts";
-import { type Openings, OpeningsMemory } from "./openings.ts";
+import { type BondHello, decodeHello } from "./frames.ts";
+import { Hellos, type HellosOptions, type Refusal, type Side, type Stream } from "./hellos.ts";
+import { OpeningsMemory } from "./openings.ts";
 import type { MemberStatus } from "./status.ts";
 
 export const GROUP_PROTOCOL = "mosaik/group/1";
@@ -20,18 +21,9 @@ const RETRIES_OPENING_MAX = 20;
 /** Before it is in the group, a member asks so many observers whether there is one already. */
 const WITNESSES = 2;
 
-/** Refusals of every day. */
-const EXPECTED: ReadonlySet<number> = new Set([
-  CLOSE.groupAlreadyBonded,
-  CLOSE.groupCrowded,
-  CLOSE.groupNotFound,
-  CLOSE.gracefulShutdown,
-]);
+const CROWDED: Refusal = { refuse: CLOSE.groupCrowded, reason: "bonded with as many observers as there is room for" };
 
-const CROWDED = { refuse: CLOSE.groupCrowded, reason: "bonded with as many observers as there is room for" };
-
-type Stream = { readonly remoteId: PeerId; exportKey: Link["exportKey"] };
-export type Verdict = { readonly payload: Uint8Array } | { readonly refuse: number; readonly reason: string };
+export type Verdict = { readonly payload: Uint8Array } | Refusal;
 
 interface Attempt {
   failures: number;
@@ -43,24 +35,13 @@ interface Attempt {
   wasTried: boolean;
 }
 
-export interface BondsOptions {
+export interface BondsOptions extends HellosOptions {
   readonly env: Env;
   readonly scope: Scope;
-  readonly selfId: PeerId;
-  readonly group: UniqueId;
   readonly endpoint: Endpoint;
   readonly directory: PeerDirectory;
-  /** Of the group itself; none: the network's proof is enough. */
-  readonly secrets: readonly Secret[];
-  readonly machine: BondHello["machine"];
   /** Bonded with a few others only. */
   readonly isObserver: boolean;
-  readonly logger: Logger;
-  readonly status: () => MemberStatus;
-  /** Of our store. */
-  readonly openings: () => Openings;
-  /** Why this peer's machine is too old for the group, if it is. */
-  readonly refusalOf: (peer: PeerId, version: number) => string | undefined;
   readonly handlers: Omit<BondHandlers, "doubt"> & {
     onOpen(bond: Bond): void;
     onAttempted(): void;
@@ -82,13 +63,14 @@ export class Bonds {
   readonly #bonds = new Map<PeerId, Bond>();
   readonly #attempts = new Map<PeerId, Attempt>();
   readonly #openings = new OpeningsMemory();
-  readonly #reported = new Set<string>();
+  readonly #hellos: Hellos;
   readonly #acquaintances: Acquaintances | undefined;
   #sorted: readonly Bond[] | undefined;
   #isClosed = false;
 
   constructor(options: BondsOptions) {
     this.#o = options;
+    this.#hellos = new Hellos(options, this.#openings);
     if (!options.isObserver) return;
     const trying = (): ReadonlySet<PeerId> => new Set(this.#attempts.keys());
     this.#acquaintances = new Acquaintances({ ...options, bonds: () => this.all, trying });
@@ -133,7 +115,7 @@ export class Bonds {
 
   /** An incoming link, network and secret being proven. @throws DecodeError */
   accept(hello: Hello, stream: Stream): Verdict {
-    const refusal = this.#refusal(stream.remoteId, decodeHello(hello.payload), stream, "mosaik group dial");
+    const refusal = this.#refusal(decodeHello(hello.payload), stream, "dial");
     if (refusal !== undefined) return refusal;
     const attempt = this.#attempts.get(stream.remoteId);
     const bond = this.#bonds.get(stream.remoteId);
@@ -144,7 +126,7 @@ export class Bonds {
         return { refuse: CLOSE.groupAlreadyBonded, reason: "the lower id dials" };
       }
     }
-    return { payload: this.#hello(stream, "mosaik group accept") };
+    return { payload: this.#hellos.make(stream, "accept") };
   }
 
   /** The link that `accept` agreed to is up. */
@@ -163,7 +145,7 @@ export class Bonds {
     for (const bond of this.all) {
       const reason = bond.machine && this.#o.refusalOf(bond.peer, bond.machine.version);
       if (reason === undefined) continue;
-      this.#report(bond.peer, CLOSE.groupMismatch, reason);
+      this.#hellos.report(bond.peer, CLOSE.groupMismatch, reason);
       void bond.close(CLOSE.groupMismatch, reason);
     }
   }
@@ -237,7 +219,7 @@ export class Bonds {
     try {
       const link = await this.#o.endpoint.dial({ id: peer, addresses: entry.addresses }, GROUP_PROTOCOL, {
         signal: AbortSignal.any([controller.signal, this.#o.scope.signal]),
-        payload: (stream) => this.#hello(stream, "mosaik group dial"),
+        payload: (stream) => this.#hellos.make(stream, "dial"),
       });
       attempt.controller = undefined;
       this.#onDialled(link);
@@ -252,7 +234,7 @@ export class Bonds {
   #onDialled(link: Link): void {
     try {
       const hello = decodeHello(link.remotePayload);
-      const refusal = this.#refusal(link.remoteId, hello, link, "mosaik group accept");
+      const refusal = this.#refusal(hello, link, "accept");
       if (refusal === undefined && !this.#isClosed) return this.#adopt(link, hello);
       void link.close(refusal?.refuse ?? CLOSE.cancelled, refusal?.reason ?? "closing");
       if (refusal !== undefined) throw new LinkRefused({ code: refusal.refuse, reason: refusal.reason, by: "us" });
@@ -286,7 +268,7 @@ export class Bonds {
   }
 
   #onRefused(peer: PeerId, { code, reason, by }: LinkClose): void {
-    this.#report(peer, code, reason);
+    this.#hellos.report(peer, code, reason);
     if (code === CLOSE.groupStaleStore && by === "peer") this.#o.handlers.onDoubted(peer);
   }
 
@@ -325,72 +307,17 @@ export class Bonds {
     this.#o.handlers.onOpen(bond);
   }
 
-  #refusal(
-    peer: PeerId,
-    hello: BondHello,
-    stream: Stream,
-    label: string,
-  ): { refuse: number; reason: string } | undefined {
+  /** @param side - of the one whose hello it is */
+  #refusal(hello: BondHello, stream: Stream, side: Side): Refusal | undefined {
     if (this.#isClosed || hello.group !== this.#o.group)
       return { refuse: CLOSE.groupNotFound, reason: "not in this group" };
-    if (!this.#bonds.has(peer) && this.#bonds.size >= LIMITS.bondsMax)
+    if (!this.#bonds.has(stream.remoteId) && this.#bonds.size >= LIMITS.bondsMax)
       return { refuse: CLOSE.overloaded, reason: "too many members" };
-    if (peer === this.#o.selfId) return { refuse: CLOSE.groupNotAllowed, reason: "the same peer" };
-    if (!this.#isProven(peer, hello.proof, stream, label)) {
-      this.#report(peer, CLOSE.groupInvalidProof, "wrong or missing secret");
-      return { refuse: CLOSE.groupInvalidProof, reason: "the group's secret was not proved" };
-    }
-    if (this.#o.openings().count === 0 || hello.openings.count === 0)
-      return { refuse: CLOSE.groupNotFound, reason: "the store is not open yet" };
-    const doubt = this.#openings.doubt(peer, hello.status.storeId, hello.openings);
-    if (doubt !== undefined) {
-      this.#report(peer, CLOSE.groupStaleStore, doubt);
-      return { refuse: CLOSE.groupStaleStore, reason: doubt };
-    }
-    const { name, codec } = this.#o.machine;
-    const outdated = this.#o.refusalOf(peer, hello.machine.version);
-    if (hello.machine.name === name && hello.machine.codec === codec && outdated === undefined) return undefined;
-    const reason =
-      outdated ??
-      `machine \`${name}\` with codec \`${codec}\` here, \`${hello.machine.name}\` with \`${hello.machine.codec}\` there`;
-    this.#report(peer, CLOSE.groupMismatch, reason);
-    return { refuse: CLOSE.groupMismatch, reason };
-  }
-
-  #isProven(peer: PeerId, proof: Uint8Array, stream: Stream, label: string): boolean {
-    if (this.#o.secrets.length === 0) return proof.length === 0;
-    const exported = this.#exported(stream, label);
-    return this.#o.secrets.some((secret) => secret.verify(peer, exported, proof));
-  }
-
-  #hello(stream: Stream, label: string): Uint8Array {
-    const proof = this.#o.secrets[0]?.prove(this.#o.selfId, this.#exported(stream, label)) ?? new Uint8Array(0);
-    return encodeHello({
-      group: this.#o.group,
-      proof,
-      machine: this.#o.machine,
-      openings: this.#o.openings(),
-      status: this.#o.status(),
-    });
-  }
-
-  #exported(stream: Stream, label: string): Uint8Array {
-    return stream.exportKey(label, UniqueId.toBytes(this.#o.group), 32);
+    return this.#hellos.refusal(hello, stream, side);
   }
 
   #ageMs(bond: Bond): number {
     return (this.#o.env.clock.monotonicUs() - bond.sinceUs) / 1000;
-  }
-
-  /** Once for each peer and cause: a peer that tries on must not fill the log. */
-  #report(peer: PeerId, code: number, reason: string): void {
-    const key = `${peer}/${code}`;
-    if (EXPECTED.has(code) || this.#reported.has(key) || this.#reported.size >= LIMITS.bondsMax) return;
-    this.#reported.add(key);
-    this.#o.logger.warn(
-      { peer: UniqueId.short(peer), group: UniqueId.short(this.#o.group), code, reason },
-      "no bond with a member",
-    );
   }
 }
 
