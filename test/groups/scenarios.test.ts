@@ -4,7 +4,7 @@ import type { Network } from "../../src/network.ts";
 import { SimDisk, simStorageFactory } from "../../src/storage/index.ts";
 import { Counter, type Counters, type Nodes, scenario } from "./nodes.ts";
 
-// Scenarios of the reference's specification, by number, in the form that our rules give them. 6 to 13 are in `counter.test.ts`.
+// Scenarios of the reference's specification, by number, in the form that our rules give them. 6 to 11 are in `counter.test.ts`, 12 and 13 in `scenarios-catch-up.test.ts`.
 // 14, 15, 18 and 19 are about tickets, as are 16 and 17 there: here these two are about secrets, until there are tickets.
 
 const T0_MS = 11_000;
