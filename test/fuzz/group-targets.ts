@@ -300,7 +300,7 @@ function support(chance: Chance): Support {
   return { format: chance.number(), version: chance.number(), commands: [...commands].sort() };
 }
 
-function sessions(chance: Chance): SessionTable {
+export function sessions(chance: Chance): SessionTable {
   const table = new SessionTable();
   let index = 0;
   for (let count = chance.below(4); count > 0; count--) {

@@ -5,6 +5,7 @@ import { decodeClose, decodeHello, encodeClose, encodeHello } from "../../src/wi
 import { ByteReader, encodeFrame, type Frame, FrameDecoder, messagePack } from "../../src/wire/index.ts";
 import type { Chance } from "./chance.ts";
 import { discoveryTargets } from "./discovery-targets.ts";
+import { exportTargets } from "./export-targets.ts";
 import { fileTargets } from "./file-targets.ts";
 import { groupTargets } from "./group-targets.ts";
 import { storageTargets } from "./storage-targets.ts";
@@ -77,6 +78,7 @@ export const TARGETS: readonly Target[] = [
   ...storageTargets,
   ...fileTargets,
   ...discoveryTargets,
+  ...exportTargets,
 ];
 
 /** Any plain data. */
