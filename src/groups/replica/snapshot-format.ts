@@ -100,14 +100,26 @@ export class SnapshotDecoder {
 
   /** @throws DecodeError */
   push(bytes: Uint8Array): void {
-    let rest: Uint8Array = this.#rest.length > 0 ? Buffer.concat([this.#rest, bytes]) : bytes;
-    for (;;) {
-      const length = partLength(rest);
-      if (length === undefined || rest.length < length.total) break;
-      this.#onPart(rest.subarray(length.total - length.content, length.total));
-      rest = rest.subarray(length.total);
+    this.feed(bytes);
+    while (this.decodeNext());
+  }
+
+  /** Takes the bytes, but not apart: for those who do that in slices. */
+  feed(bytes: Uint8Array): void {
+    this.#rest = this.#rest.length > 0 ? Buffer.concat([this.#rest, bytes]) : bytes;
+  }
+
+  /** Takes one part. False: no whole one is here. @throws DecodeError */
+  decodeNext(): boolean {
+    const rest = this.#rest;
+    const length = partLength(rest);
+    if (length === undefined || rest.length < length.total) {
+      this.#rest = rest.slice();
+      return false;
     }
-    this.#rest = rest.slice();
+    this.#rest = rest.subarray(length.total);
+    this.#onPart(rest.subarray(length.total - length.content, length.total));
+    return true;
   }
 
   /** @throws DecodeError */

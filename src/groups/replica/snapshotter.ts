@@ -4,10 +4,8 @@ import type { SnapshotPlace, SnapshotWriter, Storage } from "../../storage/index
 import { encodeConfiguration } from "../entries/index.ts";
 import { Chunker } from "./chunker.ts";
 import type { Replica } from "./replica.ts";
+import { workSlice } from "./slices.ts";
 
-/** A slice of work on a snapshot ends after this time, or so many pieces, whichever comes first. */
-const SLICE_US = 3_000;
-const SLICE_PIECES = 256;
 /** Bytes that wait for the disk before the next slice does. */
 const WAITING_BYTES_MAX = 4 * LIMITS.snapshotChunkBytes;
 /** Nothing is applied while a snapshot is read. So that it is read a tenth of the time at most, some are left out. */
@@ -120,13 +118,11 @@ export class Snapshotter {
 
   /** True if that was the end. */
   #readSlice(iterator: Iterator<Uint8Array>, out: ChunkWriter): boolean {
-    const endUs = this.#nowUs() + SLICE_US;
-    for (let count = 0; count < SLICE_PIECES && this.#nowUs() < endUs; count++) {
+    return workSlice(this.#o.env, () => {
       const { done, value } = iterator.next();
-      if (done === true) return true;
-      out.add(value);
-    }
-    return false;
+      if (done !== true) out.add(value);
+      return done === true;
+    });
   }
 
   async #save(place: SnapshotPlace, writer: SnapshotWriter): Promise<void> {

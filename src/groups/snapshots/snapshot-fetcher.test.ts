@@ -9,7 +9,7 @@ import type { BondFrame } from "../bonds/frames.ts";
 import { chunksOf, HASH_BYTES, type SnapshotOffer } from "../bonds/snapshot-frames.ts";
 import { encodeConfiguration } from "../entries/entries.ts";
 import { memberId } from "../entries/member-id.ts";
-import { ChunkList } from "../machine/index.ts";
+import { type ChunkIntake, ChunkList } from "../machine/index.ts";
 import { encodeSnapshot } from "../replica/snapshot-format.ts";
 import { SessionTable } from "../sessions/sessions.ts";
 import { SnapshotFetcher } from "./snapshot-fetcher.ts";
@@ -21,7 +21,7 @@ const voters = ["ada", "bob", "cyd"].map((name) => memberId(peer(name), store(na
 const CHUNK = LIMITS.snapshotChunkBytes;
 
 /** The data of a snapshot of some two megabytes. */
-function dataOf(text = "x", establishedIndex = 5, version = 1): Uint8Array {
+function dataOf(text = "x", establishedIndex = 5, version = 1, chunks = largeChunks(text)): Uint8Array {
   const facts = {
     incarnation: BOUND,
     position: 7,
@@ -32,8 +32,11 @@ function dataOf(text = "x", establishedIndex = 5, version = 1): Uint8Array {
     origins: [],
     machine: { name: "m", version },
   };
-  const chunks = Array.from({ length: 20 }, (_, i) => [i, text.repeat(100_000)]);
   return Uint8Array.from(Buffer.concat([...encodeSnapshot(facts, new SessionTable(), chunks)]));
+}
+
+function largeChunks(text: string): unknown[] {
+  return Array.from({ length: 20 }, (_, i) => [i, text.repeat(100_000)]);
 }
 
 function offerOf(data: Uint8Array, index = 64): SnapshotOffer {
@@ -45,6 +48,18 @@ function offerOf(data: Uint8Array, index = 64): SnapshotOffer {
 const chunkOf = (data: Uint8Array, chunk: number): Uint8Array => data.slice(chunk * CHUNK, (chunk + 1) * CHUNK);
 
 const hashText = (data: Uint8Array): string => Buffer.from(hashOf(data)).toString("hex");
+
+/** Counts what it is given before anything else has its turn. */
+class CountingIntake extends ChunkList {
+  longest = 0;
+  #run = 0;
+
+  override add(chunk: unknown): void {
+    super.add(chunk);
+    if (this.#run === 0) void Promise.resolve().then(() => (this.#run = 0));
+    this.longest = Math.max(this.longest, ++this.#run);
+  }
+}
 
 /** A member that holds `data`, and answers after a millisecond; what it does instead is up to the test. */
 class Source {
@@ -102,12 +117,13 @@ class Bench {
   readonly sources: Source[] = [];
   leader: PeerId | undefined;
   commit = 0;
+  intake: ChunkIntake = new ChunkList();
   readonly fetcher = new SnapshotFetcher({
     env: this.env,
     scope: this.scope,
     storage: this.storage,
     incarnation: BOUND,
-    runtime: { version: 1, intake: () => new ChunkList() },
+    runtime: { version: 1, intake: () => this.intake },
     bonds: () => this.sources.filter(({ isOpen }) => isOpen).map(({ bond }) => bond),
     leader: () => this.leader,
     commit: () => this.commit,
@@ -159,6 +175,21 @@ describe("a snapshot on its way in", () => {
       [...Array(count).keys()],
     );
     equal(await bench.installed(), hashText(data));
+  });
+
+  play("is decoded in slices, however many pieces a chunk has", async (bench) => {
+    const pieces = Array.from({ length: 100_000 }, (_, i) => i);
+    const small = dataOf("", 5, 1, pieces);
+    ok(chunksOf(small.length) > 1);
+    const intake = new CountingIntake();
+    bench.intake = intake;
+    bench.add("bob", small);
+    bench.add("cyd", small);
+    bench.fetcher.want(64);
+    while (bench.fetched.length === 0) await bench.sleep(1);
+    deepEqual([...(bench.fetched[0]?.state.chunks ?? [])], pieces);
+    ok(intake.longest <= 256, `${intake.longest} pieces at once`);
+    equal(await bench.installed(), hashText(small));
   });
 
   play("comes from the leader if nobody else has it", async (bench) => {

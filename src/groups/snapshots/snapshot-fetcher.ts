@@ -6,7 +6,7 @@ import { DecodeError } from "../../wire/index.ts";
 import { type Bond, chunksOf, type SnapshotFrame, type SnapshotOffer } from "../bonds/index.ts";
 import { decodeConfiguration } from "../entries/index.ts";
 import type { MachineRuntime } from "../machine/index.ts";
-import { type ReplicaState, SnapshotDecoder } from "../replica/index.ts";
+import { type ReplicaState, SnapshotDecoder, workSlice } from "../replica/index.ts";
 import { type FetchedSnapshot, isGenuine, keyOf, type Transfer } from "./snapshot-transfer.ts";
 
 /** Who is asked whether it has a snapshot. */
@@ -277,29 +277,35 @@ export class SnapshotFetcher {
     this.#pump(transfer);
   }
 
-  /** Decodes and writes what has its turn: a chunk at a time, so that the rest of the program has its own between them. */
+  /** Decodes and writes what has its turn: a chunk at a time, and a slice of it, so that the rest of the program has its own between them. */
   #advance(transfer: Transfer): void {
     const data = transfer.arrived.get(transfer.next);
     if (data === undefined || transfer.isPausing) return this.#pump(transfer);
     transfer.arrived.delete(transfer.next);
-    transfer.next++;
+    transfer.decoder.feed(data);
+    this.#decode(transfer, data);
+  }
+
+  #decode(transfer: Transfer, data: Uint8Array): void {
     try {
-      transfer.decoder.push(data);
+      const isDone = workSlice(this.#o.env, () => !transfer.decoder.decodeNext());
+      if (!isDone) return this.#pause(transfer, () => this.#decode(transfer, data));
     } catch (cause) {
       if (!(cause instanceof DecodeError)) throw cause;
       return this.#onNonsense(transfer);
     }
+    transfer.next++;
     this.#write(transfer, data);
     if (transfer.next === transfer.count) return this.#finish(transfer);
-    if (transfer.arrived.has(transfer.next)) this.#pause(transfer);
+    if (transfer.arrived.has(transfer.next)) this.#pause(transfer, () => this.#advance(transfer));
     this.#pump(transfer);
   }
 
-  #pause(transfer: Transfer): void {
+  #pause(transfer: Transfer, goOn: () => void): void {
     transfer.isPausing = true;
     this.#o.scope.after(0, () => {
       transfer.isPausing = false;
-      if (this.#transfer === transfer) this.#advance(transfer);
+      if (this.#transfer === transfer) goOn();
     });
   }
 

@@ -28,7 +28,7 @@ export interface Transfer {
   readonly arrived: Map<number, Uint8Array>;
   /** The next chunk to decode and to write. */
   next: number;
-  /** The one after has arrived, and waits for its turn. */
+  /** It, or the rest of it, is here, and waits for its turn. */
   isPausing: boolean;
   /** Writes so far, and how many of them are under way. */
   written: Promise<void>;
