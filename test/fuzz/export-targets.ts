@@ -42,8 +42,7 @@ const PARTS = [parts(new Chance(1)), parts(new Chance(2))] as const;
 function readExport(bytes: Uint8Array): unknown {
   const reader = new ExportReader(new PlainIntake());
   const cuts = new Chance(bytes.reduce((sum, byte) => (Math.imul(sum, 31) + byte) >>> 0, bytes.length));
-  // What is not whole yet is gone through at each cut, so a long one is not cut as small.
-  const longest = Math.max(cuts.pick([1, 8, 64, 4_096]), bytes.length >> 5);
+  const longest = cuts.pick([1, 8, 64, 4_096]);
   try {
     for (let at = 0; at < bytes.length; ) {
       const end = at + cuts.below(longest + 1);

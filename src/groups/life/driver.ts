@@ -372,7 +372,7 @@ export class RaftDriver {
   }
 }
 
-/** A vote is not on disk if a later term took its place before it was written. */
+/** A vote that a later term overtook before it was written is of no use to anybody. */
 function isDue({ message }: Envelope, { persist: { hardState } }: Write): boolean {
   return message.type !== "vote-reply" || hardState === undefined || message.term >= hardState.term;
 }

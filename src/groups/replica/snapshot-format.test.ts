@@ -50,6 +50,20 @@ describe("a snapshot's data", () => {
     );
   });
 
+  it("is kept apart from the buffers that it comes in, which their owner uses again", () => {
+    const data = encode(["x".repeat(1_000), "y"]);
+    const decoder = new SnapshotDecoder(new ChunkList());
+    const piece = Buffer.alloc(48);
+    for (let at = 0; at < data.length; at += piece.length) {
+      const bytes = piece.subarray(0, piece.write(Buffer.from(data.subarray(at)).toString("latin1"), "latin1"));
+      decoder.push(bytes);
+      piece.fill(0xff);
+    }
+    const { sessions: table, chunks } = decoder.end();
+    deepEqual([...table.open], [...sessions().open]);
+    deepEqual([...chunks], ["x".repeat(1_000), "y"]);
+  });
+
   it("that is damaged, short or out of order is refused", () => {
     const data = encode([1, "two", { three: 3 }]);
     const decode = (bytes: Uint8Array): void => {

@@ -84,9 +84,17 @@ function part(content: Uint8Array): Uint8Array {
   return new ByteWriter(content.length + 8).bytes(content).finish();
 }
 
-/** Takes the data apart as it comes, however it is cut. Holds at most one part that is not whole yet. */
+/**
+ * Takes the data apart as it comes, however it is cut. Holds at most one part that is not whole yet, in a buffer that grows by two, so that the time is
+ * that of the bytes also if they come one by one.
+ */
 export class SnapshotDecoder {
-  #rest: Uint8Array = new Uint8Array(0);
+  /** What waits lies in it, from `#from` to `#to`. */
+  #buffer: Uint8Array = new Uint8Array(0);
+  #from = 0;
+  #to = 0;
+  /** It is no one else's. */
+  #isOwn = true;
   #facts: ReplicaFacts | undefined;
   #sessions: Uint8Array[] = [];
   readonly #chunks: ChunkIntake;
@@ -104,27 +112,46 @@ export class SnapshotDecoder {
     while (this.decodeNext());
   }
 
-  /** Takes the bytes, but not apart: for those who do that in slices. */
+  /** Takes the bytes, but not apart: for those who do that in slices. They are looked at until `decodeNext` says that no more is here. */
   feed(bytes: Uint8Array): void {
-    this.#rest = this.#rest.length > 0 ? Buffer.concat([this.#rest, bytes]) : bytes;
+    if (this.#from === this.#to) {
+      this.#buffer = bytes;
+      this.#from = 0;
+      this.#to = bytes.length;
+      this.#isOwn = false;
+      return;
+    }
+    if (!this.#isOwn || this.#buffer.length - this.#to < bytes.length) this.#move(bytes.length);
+    this.#buffer.set(bytes, this.#to);
+    this.#to += bytes.length;
   }
 
   /** Takes one part. False: no whole one is here. @throws DecodeError */
   decodeNext(): boolean {
-    const rest = this.#rest;
+    const rest = this.#buffer.subarray(this.#from, this.#to);
     const length = partLength(rest);
     if (length === undefined || rest.length < length.total) {
-      this.#rest = rest.slice();
+      if (!this.#isOwn) this.#move(0);
       return false;
     }
-    this.#rest = rest.subarray(length.total);
+    this.#from += length.total;
     this.#onPart(rest.subarray(length.total - length.content, length.total));
     return true;
   }
 
+  /** What waits, to a buffer of our own that has room for so much more. */
+  #move(more: number): void {
+    const waiting = this.#buffer.subarray(this.#from, this.#to);
+    this.#buffer = new Uint8Array(2 * waiting.length + more);
+    this.#buffer.set(waiting);
+    this.#from = 0;
+    this.#to = waiting.length;
+    this.#isOwn = true;
+  }
+
   /** @throws DecodeError */
   end(): ReplicaState {
-    if (!this.#isEnded || this.#rest.length > 0 || this.#facts === undefined) {
+    if (!this.#isEnded || this.#from < this.#to || this.#facts === undefined) {
       throw new DecodeError("a snapshot that ends early");
     }
     const sessions = decodeSessions(Buffer.concat(this.#sessions));
@@ -138,7 +165,7 @@ export class SnapshotDecoder {
       throw new DecodeError("a part of a snapshot out of place");
     }
     if (type === PART.facts) this.#facts = readFacts(reader);
-    else if (type === PART.sessions && this.#count === 0) this.#sessions.push(reader.rest().slice());
+    else if (type === PART.sessions && this.#count === 0) this.#sessions.push(Uint8Array.from(reader.rest()));
     else if (type === PART.chunk) this.#onChunk(messagePack.decode(reader.rest()));
     else if (type === PART.end) this.#onEnd(reader);
     else throw new DecodeError("a part of a snapshot of an unknown kind");
