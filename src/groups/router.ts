@@ -33,7 +33,10 @@ export class Router {
 
   /** An answer. Only of whom we asked: nobody else's count. */
   onFrame(bond: Bond, frame: BondFrame): void {
-    if (bond !== this.#to) return;
+    if (bond === this.#to) this.#onAnswer(frame);
+  }
+
+  #onAnswer(frame: BondFrame): void {
     if (frame.type === "commands-refused") this.#proposer.onRefused(frame.session, frame.expected);
     else if (frame.type === "commands-unsupported")
       this.#proposer.onUnsupported(frame.session, frame.number, frame.members);
@@ -57,10 +60,10 @@ export class Router {
       openSession: (key) => life.office.openSession(key, this.#selfId),
       closeSession: (key) => life.office.closeSession(key, this.#selfId),
       send: (session, batches) => {
-        const expected = life.office.takeBatches(session, this.#selfId, batches);
+        const answer = life.commands.fromSelf(session, batches);
         // Not at once: the proposer is in the middle of sending.
-        if (expected !== undefined) queueMicrotask(() => this.#proposer.onRefused(session, expected));
-        return expected === undefined;
+        if (answer !== undefined) queueMicrotask(() => this.#onAnswer(answer));
+        return answer === undefined;
       },
     });
   }

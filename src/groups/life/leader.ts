@@ -20,10 +20,8 @@ import {
   encodeSessionEnd,
   encodeVersion,
   type NumberedBatch,
-  readCommands,
   type Support,
 } from "../entries/index.ts";
-import type { MachineRuntime } from "../machine/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { SessionIndex } from "../sessions/index.ts";
 import { AppendedSessions } from "./appended-sessions.ts";
@@ -275,32 +273,4 @@ export class LeaderTerm {
 function timeOf(entry: Entry): number {
   if (entry.kind === ENTRY_COMMANDS) return decodeRun(entry.data).timeMs;
   return entry.kind === ENTRY_GENESIS ? decodeGenesis(entry.data).timeMs : 0;
-}
-
-/**
- * What a peer sends is decoded before it enters the log: garbage there would halt every replica.
- *
- * @param sender.agreed - only these names may go into the log; undefined: all that our machine has may
- * @param sender.mayKnowMore - its machine is not ours, so what we cannot decode need not be garbage
- * @returns the first batch that holds a command which some member cannot apply, if there is one
- * @throws DecodeError also for what a user's codec throws: to us it is the peer's fault, and ends its link alone
- */
-export function checkBatches(
-  runtime: MachineRuntime,
-  batches: readonly NumberedBatch[],
-  { agreed, mayKnowMore }: { readonly agreed: Support | undefined; readonly mayKnowMore: boolean },
-): number | undefined {
-  const isNamed = agreed !== undefined && runtime.commandNames.length > 0;
-  for (const [at, batch] of batches.entries()) {
-    try {
-      for (const { name } of readCommands(batch, runtime.readCommand)) {
-        if (isNamed && !agreed.commands.includes(name)) return at;
-      }
-    } catch (cause) {
-      if (mayKnowMore) return at;
-      if (cause instanceof DecodeError) throw cause;
-      throw new DecodeError("a command that the machine's codec does not know", { cause });
-    }
-  }
-  return undefined;
 }

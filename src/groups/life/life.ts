@@ -4,12 +4,12 @@ import type { HardState, Index, MemberId, SnapshotMark, Term } from "../../raft/
 import type { IncarnationId, Storage } from "../../storage/index.ts";
 import { DecodeError } from "../../wire/index.ts";
 import type { Bond, BondFrame } from "../bonds/index.ts";
-import { ENTRY_COMMANDS, ENTRY_OPEN, isSameSupport, memberId, type NumberedBatch, peerOf } from "../entries/index.ts";
+import { ENTRY_COMMANDS, ENTRY_OPEN, memberId, peerOf } from "../entries/index.ts";
 import { Applier, Replica, type ReplicaState } from "../replica/index.ts";
 import type { StoredLog } from "../snapshots/index.ts";
+import { CommandIntake, type CommandsAnswer } from "./command-intake.ts";
 import { RaftDriver } from "./driver.ts";
 import { committedLogOf, FollowServer } from "./follow-server.ts";
-import { checkBatches } from "./leader.ts";
 import type { LifeContext } from "./life-context.ts";
 import { Office } from "./office.ts";
 import type { ProbeSource } from "./probe.ts";
@@ -33,6 +33,7 @@ export class Life {
   readonly replica: Replica;
   readonly driver: RaftDriver;
   readonly office: Office;
+  readonly commands: CommandIntake;
   readonly snapshots: Snapshots;
   readonly #c: LifeContext;
   readonly #puller: Puller;
@@ -89,6 +90,7 @@ export class Life {
         this.#onlineAt = { term, index };
       },
     });
+    this.commands = new CommandIntake(context, this.office);
     this.#surroundings = new Surroundings({
       isObserver: context.isObserver,
       incarnation: this.incarnation,
@@ -189,7 +191,7 @@ export class Life {
         this.office.closeSession(frame.key, bond.peer);
         break;
       case "commands":
-        this.#onCommands(bond, frame);
+        this.#answer(bond, this.commands.fromPeer(bond, frame.session, frame.batches));
         break;
       case "read":
         this.office.read((index) => bond.send({ type: "read-reply", request: frame.request, index }));
@@ -349,24 +351,8 @@ export class Life {
     this.office.openSession(key, bond.peer);
   }
 
-  #onCommands(bond: Bond, frame: BondFrame & { type: "commands" }): void {
-    const { session, batches } = frame;
-    const { runtime, compatibility } = this.#c;
-    const unknownAt = checkBatches(runtime, batches, {
-      agreed: compatibility.isComplete ? undefined : this.office.agreed,
-      mayKnowMore: bond.machine !== undefined && !isSameSupport(bond.machine, compatibility.own),
-    });
-    const known = unknownAt === undefined ? batches : batches.slice(0, unknownAt);
-    const expected = this.office.takeBatches(session, bond.peer, known);
-    if (expected !== undefined) bond.send({ type: "commands-refused", session, expected });
-    else if (unknownAt !== undefined) this.#refuse(bond, session, batches[unknownAt] as NumberedBatch);
-  }
-
-  /** A number cannot be left out, so the session ends there; its owner goes on in another one without this batch. */
-  #refuse(bond: Bond, session: Index, { number }: NumberedBatch): void {
-    if (!this.isServing) return;
-    bond.send({ type: "commands-unsupported", session, number, members: this.#c.compatibility.behind(bond) });
-    this.office.endSession(session);
+  #answer(bond: Bond, answer: CommandsAnswer | undefined): void {
+    if (answer !== undefined) bond.send(answer);
   }
 
   #onRestored(place: SnapshotMark, state: ReplicaState): void {
