@@ -1,5 +1,5 @@
 /** A new reader gets a large map as a snapshot, against as many bytes over one raw connection. */
-import { makeCluster, rolesOf } from "./cluster.ts";
+import { closeCluster, makeCluster, rolesOf } from "./cluster.ts";
 import { type Case, measure, type Plan, type Row, WrongResult } from "./harness.ts";
 import type { Hosts, Part } from "./hosts.ts";
 import { RAW_TLS, rawPair } from "./peers.ts";
@@ -9,6 +9,7 @@ const ENTRIES = 100_000;
 /** Of one entry in the snapshot, about. */
 const ENTRY_BYTES = 24;
 const BATCH = 1_000;
+const MANY_MAPS = 64;
 /** Of the log: each batch is one. So the log's beginning is gone, and a new reader cannot have it. */
 const SNAPSHOT_EVERY = 8;
 
@@ -16,7 +17,8 @@ export async function* snapshot(plan: Plan, hosts: Hosts): AsyncGenerator<Row> {
   if (!plan.layouts.includes("processes")) return;
   const wants = (name: string): boolean => plan.only === undefined || plan.only === name;
   if (wants("map-100k")) yield* toReader(plan, hosts);
-  if (wants("map-1m")) yield* held(plan, hosts);
+  if (wants("map-1m")) yield* held(plan, hosts, "map-1m", 1);
+  if (wants("maps-1m")) yield* held(plan, hosts, "maps-1m", MANY_MAPS);
 }
 
 /** How long it takes. */
@@ -45,26 +47,35 @@ async function* toReader(plan: Plan, hosts: Hosts): AsyncGenerator<Row> {
   yield await measure(what, plan.repeats);
 }
 
-/** How much of it at once, while the rest of the program waits. */
-async function* held(plan: Plan, hosts: Hosts): AsyncGenerator<Row> {
+/** How much of it at once, while the rest of the program waits. In one map, and in many. */
+async function* held(plan: Plan, hosts: Hosts, name: string, maps: number): AsyncGenerator<Row> {
   const count = plan.isQuick ? ENTRIES : 10 * ENTRIES;
-  const { cluster, leader, reader, position } = await filled(hosts, count, count / BATCH + 1);
-  const common = { bench: "snapshot", case: "map-1m", unit: "ms", better: "lower", layout: "processes" } as const;
-  const idle = { peerName: "a process that does nothing", peer: () => leader.call<number>("idleHeld", 2_000) };
-  const metric = `longest hold of the event loop, map of ${count.toLocaleString("en-US")} entries`;
-  const target = { ours: 5 };
-  const taken = (): Promise<number> => leader.call<number>("cutLogHeld");
-  yield await measure({ ...common, ...idle, metric: `${metric}, taken`, target, ours: taken }, 1);
+  const { cluster, leader, reader, position } = await filled(hosts, count, count / BATCH + 1, maps);
+  const common = { bench: "snapshot", case: name, unit: "ms", better: "lower", layout: "processes" } as const;
+  const what = `event loop held by ${maps} maps of ${(count / maps).toLocaleString("en-US")}`;
+  const rows = (ours: () => Promise<Held>, how: string): Case[] =>
+    (["heldMs", "workMs"] as const).map((part) => ({
+      ...common,
+      metric: `${what}, ${how}${part === "workMs" ? ", without garbage collection" : ""}`,
+      peerName: "a process that does nothing",
+      target: { ours: 5 },
+      ours: async () => (await ours())[part],
+      peer: async () => (await leader.call<Held>("idleHeld", 1_000))[part],
+    }));
+  const taken = (): Promise<Held> => leader.call<Held>("cutLogHeld");
+  for (const row of rows(taken, "taken")) yield await measure(row, 1);
   for (const member of cluster.members) await member.call("cutLog");
   // Once before, since a process loads what it needs for its first network.
   await caught(reader, cluster.address, position, count);
-  const restored = async (): Promise<number> => (await caught(reader, cluster.address, position, count)).heldMs;
-  yield await measure({ ...common, ...idle, metric: `${metric}, restored`, target, ours: restored }, plan.repeats);
+  const restored = (): Promise<Held> => caught(reader, cluster.address, position, count);
+  for (const row of rows(restored, "restored")) yield await measure(row, plan.repeats);
+  await closeCluster(cluster);
+  await hosts.stop();
 }
 
 /** A group whose table has so many entries, and somebody who may read along. */
-async function filled(hosts: Hosts, count: number, snapshotEveryEntries: number) {
-  const options = { tuning: { snapshotEveryEntries } };
+async function filled(hosts: Hosts, count: number, snapshotEveryEntries: number, maps = 1) {
+  const options = { tuning: { snapshotEveryEntries }, maps };
   const part = { module: "store", part: "StoreMember", options };
   const cluster = await makeCluster(hosts.places(MEMBERS, "processes"), () => part);
   const { leader } = await rolesOf(cluster);
@@ -81,9 +92,14 @@ async function caught(reader: Part, address: string, position: number, count: nu
   return all;
 }
 
-interface Caught {
-  readonly ms: number;
+/** The longest times, in milliseconds: of all, and of what the engine's pauses for garbage leave of them. */
+interface Held {
   readonly heldMs: number;
+  readonly workMs: number;
+}
+
+interface Caught extends Held {
+  readonly ms: number;
   readonly size: number;
   /** Snapshots that it took from others. */
   readonly fetched: number;

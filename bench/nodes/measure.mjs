@@ -1,4 +1,5 @@
 // What both sides measure with, so that they pay the same for it.
+import { PerformanceObserver } from "node:perf_hooks";
 import { pathToFileURL } from "node:url";
 
 /** A module of the built package. */
@@ -15,23 +16,46 @@ export function turn() {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Watches how long the event loop is held at once. The result ends it, and gives the longest time so far in milliseconds. */
+const SHORT_MS = 1;
+
+/**
+ * Watches how long the event loop is held at once. The result ends it, and gives the longest time so far in milliseconds: of all, and of what is left
+ * of each without the engine's pauses for garbage.
+ */
 export function watchLoop() {
-  let longest = 0;
+  const holds = [];
+  const pauses = [];
+  const observer = new PerformanceObserver((list) => pauses.push(...list.getEntries()));
+  observer.observe({ entryTypes: ["gc"] });
   let before = performance.now();
   let isOver = false;
   const look = () => {
     const now = performance.now();
-    longest = Math.max(longest, now - before);
+    if (now - before > SHORT_MS) holds.push({ from: before, to: now });
     before = now;
     if (!isOver) setImmediate(look);
   };
   setImmediate(look);
-  return () => {
+  return async () => {
     isOver = true;
     look();
-    return longest;
+    // The last pauses are told a moment later.
+    await turn();
+    pauses.push(...observer.takeRecords());
+    observer.disconnect();
+    const longest = (times) => Math.max(SHORT_MS, ...times);
+    return {
+      heldMs: longest(holds.map(({ from, to }) => to - from)),
+      workMs: longest(holds.map((hold) => workIn(hold, pauses))),
+    };
   };
+}
+
+function workIn({ from, to }, pauses) {
+  const paused = pauses.map(
+    ({ startTime, duration }) => Math.min(to, startTime + duration) - Math.max(from, startTime),
+  );
+  return to - from - paused.reduce((sum, ms) => sum + Math.max(0, ms), 0);
 }
 
 /** Runs `operation` again and again for so long, one at a time. The median of its times, in microseconds. */
