@@ -100,13 +100,13 @@ export class Calls {
   #submit<R>(
     values: readonly unknown[],
     options: Deadline,
-    resultOf: (batch: AppliedBatch) => R,
+    toResult: (batch: AppliedBatch) => R,
   ): Promise<Positioned<R>> {
     return new Promise((resolve, reject) => {
       const { signal } = options;
       signal?.throwIfAborted();
       this.#assertAlive();
-      const call = new Call(resolve, reject, resultOf, {
+      const call = new Call(resolve, reject, toResult, {
         batch: this.#encode(values),
         values,
         deadlineUs: this.#deadlineUs(options),

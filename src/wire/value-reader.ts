@@ -14,8 +14,8 @@ const recentKeys: (string | undefined)[] = new Array(KEYS_MAX).fill(undefined);
 
 /**
  * Reads one value, checking all the way: only what `messagePack` writes, in its shortest form; each length compared with the bytes that are left;
- * no deeper than `LIMITS.valueDepthMax`, and no more than `LIMITS.valueItemsMax` items. Nothing is allocated for what has not come, so memory
- * is bounded by what was read. One thing it lets through: a key that comes twice, of which the last counts, on every replica alike; `messagePack`
+ * no deeper than `LIMITS.valueDepthMax`, and no more than `LIMITS.valueItemsMax` items. An array has its places at once, at most one for each byte that is left;
+ * beyond that memory is bounded by what was read. One thing it lets through: a key that comes twice, of which the last counts, on every replica alike; `messagePack`
  * never writes one.
  *
  * Byte strings are copies; what follows the value is the caller's to read, or to refuse.

@@ -109,7 +109,7 @@ export class Recovery {
       if (this.#recoverable(isForced) !== life) throw refused("changed");
       assertWhole(life, beginning.origin.last);
     } catch (cause) {
-      await beginning.successor.discard();
+      await beginning.successor.discard().catch(() => undefined);
       throw cause;
     }
     await this.#o.begin(life, beginning);

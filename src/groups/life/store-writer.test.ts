@@ -16,6 +16,8 @@ class Bench {
   attempts = 0;
   failure: Error | undefined;
   readonly news: string[] = [];
+  /** Of the member, when there is room again. */
+  onRoom = (): void => {};
   readonly writer: StoreWriter;
   #timers: (() => void)[] = [];
   #writeId = 0;
@@ -33,6 +35,7 @@ class Bench {
     };
     this.writer = new StoreWriter({ after } as unknown as Env, storage as unknown as Storage, () => {
       this.news.push(this.writer.refusal === undefined ? "room" : "full");
+      if (this.writer.refusal === undefined) this.onRoom();
     });
   }
 
@@ -279,4 +282,22 @@ test("nor before one that came, and found no room, while they waited for another
   await bench.tick();
   deepEqual(bench.done, ["term 5", "entries 1/5", "term 6", "entries 2/6"]);
   deepEqual(bench.news, ["full", "room", "later votes", "later"]);
+});
+
+test("a term that comes with the news of room is not told to be on disk with what found it", async () => {
+  const bench = new Bench();
+  bench.room = "terms";
+  bench.write({ entries: entries(1, 1) }, "entry");
+  bench.write({ hardState: term(2) }, "second");
+  bench.write({ hardState: term(3) }, "third");
+  await settled();
+  bench.news.length = 0;
+  bench.room = "entries";
+  bench.onRoom = () => void bench.write({ hardState: term(4) }, "fourth");
+  await bench.tick();
+  deepEqual(bench.news, ["room", "full", "entry", "second"]);
+  bench.onRoom = quiet;
+  bench.room = "all";
+  await bench.tick();
+  deepEqual(bench.news.slice(4).sort(), ["fourth", "fourth votes", "room", "third"]);
 });

@@ -145,7 +145,7 @@ export class StoreWriter {
     }
   }
 
-  /** A step without a change joins one that is not being written: of those at the end, at most two. */
+  /** Steps without a change at the end of the queue are one from the second on. The first may be part of the write that is under way, and over with it. */
   #logChange(change: Omit<LogChange, keyof Wait>): LogChange {
     const [before, last] = this.#log.slice(-2);
     if (isNothing(change) && before !== undefined && isNothing(before) && last !== undefined && isNothing(last)) {
@@ -161,16 +161,17 @@ export class StoreWriter {
     this.#isWriting = true;
     try {
       while (this.#log.length > 0) {
-        const changes = await this.#untilRoom(async () => {
-          // In this order: what comes while we wait may be of a later term, which these do not wait for.
+        const { due, lastStep } = await this.#untilRoom(async () => {
+          // In this order: what comes while we wait may be of a later term, which these need not wait for.
           const due = this.#dueChanges();
-          const { length } = due;
-          const lastStep = due[length - 1]?.step;
+          const lastStep = due[due.length - 1]?.step;
           await this.#hardStates;
           await this.#writeChanges(due);
-          return due[length - 1]?.step === lastStep ? length : length - 1;
+          return { due, lastStep };
         });
-        for (const { resolve } of this.#log.splice(0, changes)) resolve();
+        // Looked at only now: until here a step may join the last one, and its term need not be on disk.
+        const wasJoined = due[due.length - 1]?.step !== lastStep;
+        for (const { resolve } of this.#log.splice(0, wasJoined ? due.length - 1 : due.length)) resolve();
       }
     } catch (cause) {
       for (const { reject } of this.#log.splice(0)) reject(cause);
