@@ -80,6 +80,8 @@ export const NET_FAULTS: readonly Fault[] = [
   },
 ];
 
+const FULL_WITHIN_MS = 10_000;
+
 /** Which can be brought about here; of the others, why not. */
 export function available(tools: Tools): { faults: readonly Fault[]; leftOut: readonly string[] } {
   const all = [...PROCESS_FAULTS, ...NET_FAULTS];
@@ -123,18 +125,26 @@ async function whileDown(arena: Arena, change: (dataFolder: string) => boolean):
 }
 
 /** Full for a while, with more commands than the log has room for. Counts if a member said so: it lives on, and goes on with room. */
+/** A store goes on in the room that its segment holds already, up to 16 MiB, so much is written until one of them says that there is none. */
 async function diskFull(arena: Arena): Promise<boolean> {
   const { cluster, random, small } = arena;
   const numbers = random.chance(1, 3) ? small : [random.pick(small)];
   const full = numbers.map((number) => cluster.members[number] as NodeProcess);
   const folders = full.map(({ init }) => init.dataDir);
   const told = new Set<NodeProcess>();
+  let isOver = false;
+  const pad = async (member: NodeProcess): Promise<void> => {
+    while (!isOver && told.size === 0) {
+      await member.ask({ ask: "pad", count: 16, bytes: 64 * 1024 }).catch(() => undefined);
+      await sleep(50);
+    }
+  };
   try {
     folders.forEach(fillDisk);
-    const ending = watchFull(full, random.between(2_000, 4_000), told);
-    const padding = cluster.members
-      .filter(({ isUp, isFrozen }) => isUp && !isFrozen)
-      .map((member) => member.ask({ ask: "pad", count: 16, bytes: 64 * 1024 }).catch(() => undefined));
+    const ending = watchFull(full, random.between(2_000, 4_000), told).finally(() => {
+      isOver = true;
+    });
+    const padding = cluster.members.filter(({ isUp, isFrozen }) => isUp && !isFrozen).map(pad);
     await Promise.all([ending, ...padding]);
   } finally {
     folders.forEach(freeDisk);
@@ -142,9 +152,9 @@ async function diskFull(arena: Arena): Promise<boolean> {
   return told.size > 0;
 }
 
-/** Adds those that say that they have no room. */
+/** Adds those that say that they have no room. Ends after `lastsMs` if one does, and later if none does. */
 async function watchFull(members: readonly NodeProcess[], lastsMs: number, told: Set<NodeProcess>): Promise<void> {
-  for (let ms = 0; ms < lastsMs; ms += 100) {
+  for (let ms = 0; ms < (told.size > 0 ? lastsMs : FULL_WITHIN_MS); ms += 100) {
     await sleep(100);
     for (const member of members) {
       void member.ask({ ask: "view" }).then(
