@@ -3,12 +3,12 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { ensureDependencies, ROOT } from "./ensure-dependencies.mjs";
 
-const PRELOADS = [import.meta.resolve("tsx"), import.meta.resolve("./broken-pipe.mjs")];
-
 /** @param args - what follows `node --import tsx`: options, a file, its arguments */
 export function runNode(args, { env = {}, cwd = process.cwd() } = {}) {
   ensureDependencies();
-  const child = spawn(process.execPath, [...PRELOADS.flatMap((file) => ["--import", file]), ...args], {
+  // Only now: in a fresh checkout it was not there before.
+  const preloads = [import.meta.resolve("tsx"), import.meta.resolve("./broken-pipe.mjs")];
+  const child = spawn(process.execPath, [...preloads.flatMap((file) => ["--import", file]), ...args], {
     cwd,
     stdio: "inherit",
     env: { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, "tsconfig.json"), ...env },
