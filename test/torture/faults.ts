@@ -80,8 +80,6 @@ export const NET_FAULTS: readonly Fault[] = [
   },
 ];
 
-const FULL_WITHIN_MS = 10_000;
-
 /** Which can be brought about here; of the others, why not. */
 export function available(tools: Tools): { faults: readonly Fault[]; leftOut: readonly string[] } {
   const all = [...PROCESS_FAULTS, ...NET_FAULTS];
@@ -124,8 +122,10 @@ async function whileDown(arena: Arena, change: (dataFolder: string) => boolean):
   return hadEffect;
 }
 
-/** Full for a while, with more commands than the log has room for. Counts if a member said so: it lives on, and goes on with room. */
-/** A store goes on in the room that its segment holds already, up to 16 MiB, so much is written until one of them says that there is none. */
+/**
+ * Full for a while. A store goes on in the room that its segment holds already, up to 16 MiB, so much is written until one says that there is none.
+ * Counts if a member said so: it lives on, and goes on with room.
+ */
 async function diskFull(arena: Arena): Promise<boolean> {
   const { cluster, random, small } = arena;
   const numbers = random.chance(1, 3) ? small : [random.pick(small)];
@@ -151,6 +151,9 @@ async function diskFull(arena: Arena): Promise<boolean> {
   }
   return told.size > 0;
 }
+
+/** A full disk that nobody felt for so long is given up. */
+const FULL_WITHIN_MS = 10_000;
 
 /** Adds those that say that they have no room. Ends after `lastsMs` if one does, and later if none does. */
 async function watchFull(members: readonly NodeProcess[], lastsMs: number, told: Set<NodeProcess>): Promise<void> {
