@@ -1,40 +1,45 @@
 import { MosaikError, mosaikError } from "../env/index.ts";
+import { ChunkedBytes, type HeldSnapshot } from "./chunked-bytes.ts";
 import type { Owner, Snapshot, SnapshotHead, SnapshotPlace, SnapshotReader, SnapshotWriter } from "./types.ts";
+
+export function heldSnapshot({ data, ...place }: Snapshot): HeldSnapshot {
+  return { ...place, data: ChunkedBytes.of(data) };
+}
 
 /** Gathers chunks in memory. For stores that keep the data there anyway. */
 export function memorySnapshotWriter(
   place: SnapshotPlace,
-  end: { save(snapshot: Snapshot): Promise<void>; install(snapshot: Snapshot, whose?: Owner): Promise<void> },
+  end: { save(snapshot: HeldSnapshot): Promise<void>; install(snapshot: HeldSnapshot, whose?: Owner): Promise<void> },
 ): SnapshotWriter {
-  let chunks: Uint8Array[] | undefined = [];
-  const finish = async (finishWith: (snapshot: Snapshot) => Promise<void>): Promise<void> => {
-    if (chunks === undefined) throw mosaikError("closed", "the snapshot was ended");
-    const data = Uint8Array.from(Buffer.concat(chunks));
-    chunks = undefined;
+  let gathered: ChunkedBytes | undefined = new ChunkedBytes();
+  const open = (): ChunkedBytes => {
+    if (gathered === undefined) throw mosaikError("closed", "the snapshot was ended");
+    return gathered;
+  };
+  const finish = async (finishWith: (snapshot: HeldSnapshot) => Promise<void>): Promise<void> => {
+    const data = open();
+    gathered = undefined;
     try {
       await finishWith({ ...place, data });
     } catch (cause) {
-      if (MosaikError.is(cause, "storage-full")) chunks = [data];
+      if (MosaikError.is(cause, "storage-full")) gathered = data;
       throw cause;
     }
   };
   return {
-    write: async (chunk) => {
-      if (chunks === undefined) throw mosaikError("closed", "the snapshot was ended");
-      chunks.push(Uint8Array.from(chunk));
-    },
+    write: async (chunk) => open().push(chunk),
     seal: async () => {
-      if (chunks === undefined) throw mosaikError("closed", "the snapshot was ended");
+      open();
     },
     save: () => finish((snapshot) => end.save(snapshot)),
     install: (whose) => finish((snapshot) => end.install(snapshot, whose)),
     discard: async () => {
-      chunks = undefined;
+      gathered = undefined;
     },
   };
 }
 
-export function memorySnapshotReader(snapshot: Snapshot): SnapshotReader {
+export function memorySnapshotReader(snapshot: HeldSnapshot): SnapshotReader {
   let isClosed = false;
   return {
     head: headOf(snapshot),
@@ -48,6 +53,6 @@ export function memorySnapshotReader(snapshot: Snapshot): SnapshotReader {
   };
 }
 
-export function headOf({ index, term, configuration, data }: Snapshot): SnapshotHead {
+export function headOf({ index, term, configuration, data }: HeldSnapshot): SnapshotHead {
   return { index, term, configuration, bytes: data.length };
 }

@@ -1,7 +1,7 @@
 import { type Env, mosaikError } from "../env/index.ts";
 import { ID_BYTES, UniqueId } from "../identity/index.ts";
 import type { Entry, HardState, Index, LogPosition } from "../raft/index.ts";
-import { headOf, memorySnapshotReader, memorySnapshotWriter } from "./memory-snapshot.ts";
+import { headOf, heldSnapshot, memorySnapshotReader, memorySnapshotWriter } from "./memory-snapshot.ts";
 import { StoreState } from "./store-state.ts";
 import type {
   IncarnationId,
@@ -82,7 +82,7 @@ export class MemoryStorage implements Storage {
     this.#open().prunePrefix(upTo);
   }
   async resetTo(snapshot: Snapshot): Promise<void> {
-    this.#open().resetTo(snapshot);
+    this.#open().resetTo(heldSnapshot(snapshot));
   }
   async createSnapshot(place: SnapshotPlace): Promise<SnapshotWriter> {
     this.#open();

@@ -2,7 +2,7 @@ import { assert, type Env, mosaikError, type SeededRandom } from "../env/index.t
 import { ID_BYTES, type UniqueId } from "../identity/index.ts";
 import type { Entry, HardState, Index, LogPosition } from "../raft/index.ts";
 import { drawOpeningId, drawStoreId } from "./memory.ts";
-import { headOf, memorySnapshotReader, memorySnapshotWriter } from "./memory-snapshot.ts";
+import { headOf, heldSnapshot, memorySnapshotReader, memorySnapshotWriter } from "./memory-snapshot.ts";
 import { type CrashEffect, type NodeDisk, type SyncDelay, USUAL_READ_DELAY, USUAL_SYNC_DELAY } from "./node-disk.ts";
 import { StoreState } from "./store-state.ts";
 import type {
@@ -257,7 +257,7 @@ class SimStorage implements Storage {
     return this.#change((state) => state.prunePrefix(upTo));
   }
   resetTo(snapshot: Snapshot): Promise<void> {
-    return this.#change((state) => state.resetTo(snapshot));
+    return this.#change((state) => state.resetTo(heldSnapshot(snapshot)));
   }
 
   async createSnapshot(place: SnapshotPlace): Promise<SnapshotWriter> {

@@ -1,6 +1,7 @@
 import { assert, LIMITS } from "../env/index.ts";
 import type { Entry, HardState, Index, LogPosition } from "../raft/index.ts";
-import type { IncarnationId, Snapshot, StorageWrite, StoreId } from "./types.ts";
+import type { HeldSnapshot } from "./chunked-bytes.ts";
+import type { IncarnationId, StorageWrite, StoreId } from "./types.ts";
 
 /** Before the log: index 0 of term 0. */
 const NOWHERE: LogPosition = { index: 0, term: 0 };
@@ -13,7 +14,7 @@ export class StoreState {
   readonly storeId: StoreId;
   #incarnation: IncarnationId | undefined;
   #hardState: HardState = { term: 0, votedFor: undefined };
-  #snapshot: Snapshot | undefined;
+  #snapshot: HeldSnapshot | undefined;
   #openingIds: readonly string[] = [];
   #openingCount = 0;
   /** The last index that is pruned, or that the snapshot covers, with its term. */
@@ -31,7 +32,7 @@ export class StoreState {
   get hardState(): HardState {
     return this.#hardState;
   }
-  get snapshot(): Snapshot | undefined {
+  get snapshot(): HeldSnapshot | undefined {
     return this.#snapshot;
   }
   get openingIds(): readonly string[] {
@@ -106,18 +107,18 @@ export class StoreState {
     this.#openingCount++;
   }
 
-  saveSnapshot(snapshot: Snapshot): void {
+  saveSnapshot(snapshot: HeldSnapshot): void {
     if (snapshot.index <= (this.#snapshot?.index ?? 0)) return;
     assert(snapshot.index <= this.last.index, "a snapshot is of a state that the log led to");
     this.#snapshot = snapshot;
   }
 
   /** @internal For who rebuilds a state from what a driver shows. */
-  replaceSnapshot(snapshot: Snapshot | undefined): void {
+  replaceSnapshot(snapshot: HeldSnapshot | undefined): void {
     this.#snapshot = snapshot;
   }
 
-  resetTo(snapshot: Snapshot, whose: StorageWrite = {}): void {
+  resetTo(snapshot: HeldSnapshot, whose: StorageWrite = {}): void {
     this.write(whose);
     this.#snapshot = snapshot;
     this.#boundary = { index: snapshot.index, term: snapshot.term };

@@ -3,10 +3,12 @@ import { deepEqual, ok } from "node:assert/strict";
 import { type Env, realEnv, SeededRandom } from "../../src/env/index.ts";
 import { hash } from "../../src/identity/index.ts";
 import type { Entry, HardState, MemberId } from "../../src/raft/index.ts";
+import { ChunkedBytes } from "../../src/storage/chunked-bytes.ts";
 import { crc32c } from "../../src/storage/file/crc32c.ts";
 import { fileStorageFactory } from "../../src/storage/file/data-directory.ts";
 import { SimFileSystem } from "../../src/storage/file/sim-file-system.ts";
 import type { IncarnationId, Storage, StorageFactory, StorageWrite } from "../../src/storage/index.ts";
+import { heldSnapshot } from "../../src/storage/memory-snapshot.ts";
 import { StoreState } from "../../src/storage/store-state.ts";
 
 export const GROUP = hash("a group on a disk");
@@ -98,7 +100,7 @@ function modelContent(model: StoreState): string {
     terms,
     model.getRange(start + 1, end).map(printEntry),
     snapshot && [snapshot.index, snapshot.term, [...snapshot.configuration]],
-    snapshot && printData(snapshot.data),
+    snapshot && printData(snapshot.data.slice(0, snapshot.data.length)),
   ]);
 }
 
@@ -164,14 +166,14 @@ export class Model {
     const reader = await store.openSnapshot();
     if (reader !== undefined) {
       const { index, term, configuration, bytes } = reader.head;
-      state.resetTo({ index, term, configuration, data: await reader.read(0, bytes) });
+      state.resetTo(heldSnapshot({ index, term, configuration, data: await reader.read(0, bytes) }));
       await reader.close();
     }
     if (start > 0 || reader !== undefined) {
       // The boundary may lie before the snapshot or behind it.
       const snapshot = state.snapshot;
       state.resetTo({
-        ...(snapshot ?? { configuration: new Uint8Array(0), data: new Uint8Array(0) }),
+        ...(snapshot ?? { configuration: new Uint8Array(0), data: new ChunkedBytes() }),
         index: start,
         term: (await store.termAt(start)) ?? 0,
       });
@@ -242,7 +244,8 @@ async function snapshot(
   if (index === 0) return;
   const term = isSave ? model.termAt(index) : model.termAtEnd + 1;
   const taken = { index, term, configuration: data(7), data: data(operation.bytes) };
-  const onDurable = model.change((state) => (isSave ? state.saveSnapshot(taken) : state.resetTo(taken)));
+  const held = heldSnapshot(taken);
+  const onDurable = model.change((state) => (isSave ? state.saveSnapshot(held) : state.resetTo(held)));
   if (isSave) {
     const writer = await store.createSnapshot(taken);
     await writer.write(taken.data.subarray(0, 100));
