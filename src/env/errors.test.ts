@@ -26,6 +26,15 @@ describe("errors of the registry", () => {
     }
   });
 
+  it("say where they were made, but for `overloaded`, which must cost little", () => {
+    const limit = Error.stackTraceLimit;
+    equal(/\n +at /.test(error.stack ?? ""), true);
+    const overloaded = mosaikError("overloaded", "too much", { hidden: { rejected: [payload] } });
+    equal(overloaded.stack, "MosaikError: too much (overloaded)");
+    deepEqual(overloaded.details.rejected, [payload]);
+    equal(Error.stackTraceLimit, limit);
+  });
+
   it("are told from others, by code, and across copies of the package", async () => {
     equal(MosaikError.is(error), true);
     equal(MosaikError.is(error, "closed", "group-offline"), true);

@@ -80,7 +80,7 @@ const BRAND = Symbol.for("mosaik.error");
 
 /** The one error class of the library. Match on `code`, never on the message. */
 export class MosaikError<Code extends ErrorCode = ErrorCode> extends Error {
-  override readonly name = "MosaikError";
+  declare readonly name: "MosaikError";
   readonly code: Code;
   readonly outcome: Outcome;
   readonly details: ErrorDetails[Code];
@@ -94,7 +94,11 @@ export class MosaikError<Code extends ErrorCode = ErrorCode> extends Error {
       Object.defineProperty(details, name, { value, enumerable: false });
     }
     this.details = details as ErrorDetails[Code];
-    Object.defineProperty(this, BRAND, { value: true, enumerable: false });
+  }
+
+  static {
+    Object.defineProperty(MosaikError.prototype, "name", { value: "MosaikError" });
+    Object.defineProperty(MosaikError.prototype, BRAND, { value: true });
   }
 
   /** @internal Use `mosaikError`. */
@@ -127,7 +131,23 @@ export function mosaikError<Code extends ErrorCode>(
   message: string,
   init: ErrorInit<Code> = {},
 ): MosaikError<Code> {
-  return MosaikError.make(code, `${message} (${code})`, init);
+  const make = (): MosaikError<Code> => MosaikError.make(code, `${message} (${code})`, init);
+  return code === "overloaded" ? withoutStack(make) : make();
+}
+
+/**
+ * A stack costs ten times the rest of an error, and whoever is overloaded makes errors by the hundred thousand: to refuse must cost much less than
+ * to serve.
+ */
+function withoutStack<T>(make: () => T): T {
+  const limit = Error.stackTraceLimit;
+  // Where the language's own objects are frozen this does nothing.
+  Reflect.set(Error, "stackTraceLimit", 0);
+  try {
+    return make();
+  } finally {
+    Reflect.set(Error, "stackTraceLimit", limit);
+  }
 }
 
 /** A wrong option, refused at once, by name. */

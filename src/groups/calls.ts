@@ -4,7 +4,15 @@ import { type CommandBatch, type CommandSupport, encodeBatch } from "./entries/i
 import type { MachineRuntime, Positioned } from "./machine/index.ts";
 import type { Member } from "./member.ts";
 import type { AppliedBatch } from "./replica/index.ts";
-import { Call, noResult, outcomeUnknown, resultOf, resultsOf, resultUnavailable } from "./requests/index.ts";
+import {
+  Call,
+  noResult,
+  outcomeUnknown,
+  overloaded,
+  resultOf,
+  resultsOf,
+  resultUnavailable,
+} from "./requests/index.ts";
 import { type BatchFate, decodeReceipt, type ReceiptParts } from "./sessions/index.ts";
 import type { Consistency, Deadline, Options } from "./types.ts";
 
@@ -106,6 +114,8 @@ export class Calls {
       const { signal } = options;
       signal?.throwIfAborted();
       this.#assertAlive();
+      // Before it is encoded, since an overload must not be made worse by what is refused.
+      if (this.#member.proposer.isFull) throw overloaded(values);
       const call = new Call(resolve, reject, toResult, {
         batch: this.#encode(values),
         values,

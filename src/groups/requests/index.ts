@@ -5,5 +5,5 @@
 
 export { Call, noResult, resultOf, resultsOf } from "./call.ts";
 export { Proposer } from "./proposer.ts";
-export { outcomeUnknown, resultUnavailable } from "./proposer-errors.ts";
+export { outcomeUnknown, overloaded, resultUnavailable } from "./proposer-errors.ts";
 export { ReadServer, Reads } from "./reads.ts";

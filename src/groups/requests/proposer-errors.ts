@@ -16,6 +16,14 @@ export function closedUnsent(cause: unknown): MosaikError {
   return mosaikError("closed", "the group was closed before the command was sent", { outcome: "not-applied", cause });
 }
 
+/** Never sent: as many are on their way as may be. Whoever waits for those can call again. */
+export function overloaded(rejected: readonly unknown[]): MosaikError {
+  return mosaikError("overloaded", "too many commands of this node are on their way", {
+    outcome: "not-applied",
+    hidden: { rejected },
+  });
+}
+
 /** Never sent: whoever leads has no room for it. */
 export function storageFull(rejected: readonly unknown[], path: string): MosaikError {
   return mosaikError("storage-full", "the group's disks have no room for the command; it was not sent", {

@@ -1,4 +1,4 @@
-import { LIMITS, type MosaikError, mosaikError, type Receipt } from "../../env/index.ts";
+import { LIMITS, type MosaikError, type Receipt } from "../../env/index.ts";
 import type { PeerId } from "../../identity/index.ts";
 import type { Index } from "../../raft/index.ts";
 import { FRAME_COMMANDS_MAX } from "../bonds/index.ts";
@@ -9,6 +9,7 @@ import {
   closedUnsent,
   notSent,
   outcomeUnknown,
+  overloaded,
   resultUnavailable,
   storageFull,
   unsupported,
@@ -99,6 +100,10 @@ export class Proposer {
   get pending(): number {
     return this.#sent.size + this.#waiting.size;
   }
+  /** Nothing more is taken, however small. */
+  get isFull(): boolean {
+    return this.pending >= LIMITS.windowEntriesMax;
+  }
   /** It needs a leader. */
   get isBusy(): boolean {
     return this.pending > 0 || this.#wantsSession;
@@ -123,12 +128,7 @@ export class Proposer {
   submit(submission: Submission): (cause: unknown) => void {
     if (this.#end !== undefined) throw this.#end;
     const bytes = bytesOf(submission.batch);
-    if (this.pending >= LIMITS.windowEntriesMax || this.#bytes + bytes > LIMITS.windowBytesMax) {
-      throw mosaikError("overloaded", "too many commands of this node are on their way", {
-        outcome: "not-applied",
-        hidden: { rejected: submission.values },
-      });
-    }
+    if (this.isFull || this.#bytes + bytes > LIMITS.windowBytesMax) throw overloaded(submission.values);
     const operation: Operation = { call: submission, bytes, number: 0, isAbandoned: false, unsupportedBy: undefined };
     this.#bytes += bytes;
     this.#waiting.add(operation);
