@@ -53,7 +53,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
-    void driver.closed.then((cause) => this.#resolveClosed(cause));
+    void driver.ending.closed.then((cause) => this.#resolveClosed(cause));
     this.when = this.#conditions();
   }
 
@@ -140,7 +140,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
   async leave({ signal }: Wait = {}): Promise<void> {
     this.#assertOpen();
     signal?.throwIfAborted();
-    await this.#driver.leave(this.#timeoutMs, signal);
+    await this.#driver.ending.leave(this.#timeoutMs, signal);
     await this.close();
   }
 
@@ -211,7 +211,7 @@ export class GroupHandle<M extends AnyMachine> implements Group<M> {
       await work({ term, signal: signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]) });
     } catch (error) {
       if (lost.signal.aborted || signal?.aborted === true) return;
-      await this.#driver.handOver();
+      await this.#driver.ending.handOver();
       throw error;
     } finally {
       ended.abort();

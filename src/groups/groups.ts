@@ -105,7 +105,7 @@ export class GroupRegistry implements Groups {
     };
     this.#joined.set(memberOptions.groupId, joined);
     const onGone = this.#context.onJoined?.({ name, id: memberOptions.groupId, member: joined.member });
-    void joined.member.closed.then(() => {
+    void joined.member.ending.closed.then(() => {
       this.#forget(joined);
       onGone?.();
     });
@@ -148,7 +148,7 @@ export class GroupRegistry implements Groups {
   }
 
   #closeMember(joined: Joined): Promise<void> {
-    joined.closing ??= joined.member.close().then(() => this.#forget(joined));
+    joined.closing ??= joined.member.ending.close().then(() => this.#forget(joined));
     return joined.closing;
   }
 

@@ -14,18 +14,15 @@ import {
 } from "./bonds/index.ts";
 import { Conditions } from "./conditions.ts";
 import { Departure } from "./departure.ts";
+import { Ending } from "./ending.ts";
 import { exportState, Founder, openStore } from "./founding/index.ts";
 import { Compatibility, DiskRoom, type Life, type LifeContext, type MemberOptions, TICK_MS } from "./life/index.ts";
-import { stopCause, storageFailed } from "./member-errors.ts";
 import { statusOfLife } from "./member-status.ts";
 import { Observations } from "./observations.ts";
 import { type MachineFailure, machineFailed } from "./replica/index.ts";
 import { Proposer, Reads } from "./requests/index.ts";
 import { Router } from "./router.ts";
 
-const HANDOVER_TIMEOUT_MS = 1_000;
-/** How long a closing member waits to be let go. */
-const CLOSE_LEAVE_TIMEOUT_MS = 1_500;
 const TICKS_PER_SECOND = 1_000 / TICK_MS;
 
 /**
@@ -37,6 +34,7 @@ export class Member {
   readonly reads: Reads;
   readonly conditions = new Conditions();
   readonly departure: Departure;
+  readonly ending: Ending;
   readonly observations: Observations;
   readonly compatibility: Compatibility;
   readonly founder: Founder;
@@ -52,13 +50,7 @@ export class Member {
   #storage: Storage | undefined;
   #life: Life | undefined;
   #wasOnline = false;
-  #failure: MosaikError | undefined;
   #machineFailure: MosaikError | undefined;
-  #closing: Promise<void> | undefined;
-  #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
-  readonly closed = new Promise<MosaikError | undefined>((resolve) => {
-    this.#resolveClosed = resolve;
-  });
   #isDemandKnown = false;
   #ticks = 0;
 
@@ -71,7 +63,7 @@ export class Member {
       bonds: this.bonds.all,
       status: this.status(),
     }));
-    this.#scope = new Scope(env, (cause) => this.#stop(cause));
+    this.#scope = new Scope(env, (cause) => this.ending.stop(cause));
     this.room = new DiskRoom({ group: options.name, scope: this.#scope, logger, onChange: () => this.#onChange() });
     const nowUs = (): number => env.clock.monotonicUs();
     this.proposer = new Proposer(() => Buffer.from(env.random.bytes(16)).toString("hex"), nowUs);
@@ -89,31 +81,17 @@ export class Member {
       state: () => this.state,
       onChange: () => this.#onChange(),
     });
-    this.#context = {
-      ...options,
+    this.ending = new Ending({
+      name: options.name,
+      logger,
+      isDurable: options.storage.isDurable,
       scope: this.#scope,
       bonds: this.bonds,
-      compatibility: this.compatibility,
-      room: this.room,
-      replicaEvents: {
-        onBatch: (batch) => this.proposer.onBatch(batch),
-        onSession: (key, session) => this.proposer.onSession(key, session),
-        onSessionEnd: (session, last) => this.proposer.onSessionEnd(session, last),
-        onAgreed: () => {
-          this.bonds.dropOutdated();
-          this.onDemand();
-        },
-        onFailure: (failure) => this.#onMachineFailure(failure),
-        isWatched: () => this.observations.isWatched,
-        onCommand: (command) => this.observations.tell(command),
-      },
-      onChange: () => this.#onChange(),
-      onApplied: () => this.#onApplied(),
-      onRestored: () => this.#onRestored(),
-      onStorageFailure: (cause) => this.#onStorageFailure(cause),
-      onStop: (cause) => this.#stop(cause),
-      isLeaving: () => this.departure.isLeaving,
-    };
+      departure: this.departure,
+      storage: () => this.#storage,
+      onEnd: (cause) => this.#onEnd(cause),
+    });
+    this.#context = this.#makeContext(options);
     this.founder = new Founder({
       context: this.#context,
       directory,
@@ -123,7 +101,7 @@ export class Member {
       openStorage: () => options.storage.open(groupId),
       begin: (life) => this.#begin(life),
       end: (storage, isCarriedOn) => this.#end(storage, isCarriedOn),
-      onFailure: (cause) => this.#onStorageFailure(cause),
+      onFailure: (cause) => this.ending.onStorageFailure(cause),
     });
     this.#unsubscribe = directory.onChange(({ entry }) => {
       this.bonds.refresh(entry.id);
@@ -139,10 +117,10 @@ export class Member {
     return this.#life?.replica.position ?? 0;
   }
   get leader(): PeerId | undefined {
-    return this.#closing === undefined ? this.#life?.leader : undefined;
+    return this.ending.isUnderWay ? undefined : this.#life?.leader;
   }
   get isLeader(): boolean {
-    return this.#closing === undefined && this.#life?.leads === true;
+    return !this.ending.isUnderWay && this.#life?.leads === true;
   }
   get term(): number {
     return this.#life?.term ?? 0;
@@ -153,11 +131,11 @@ export class Member {
 
   /** Why no command and no query can be answered any more. */
   get failure(): MosaikError | undefined {
-    return this.#failure ?? this.#machineFailure;
+    return this.ending.failure ?? this.#machineFailure;
   }
 
   get state(): GroupState {
-    if (this.#closing !== undefined || this.#failure !== undefined) return "closed";
+    if (this.ending.isUnderWay) return "closed";
     if (this.#life?.isOnline === true) return "online";
     const hasWaited = this.#wasOnline || (this.#life?.isOpen === true && this.founder.isLeaderlessForLong);
     if (hasWaited && this.leader === undefined && this.#life?.seesQuorum !== true) return "no-quorum";
@@ -192,24 +170,6 @@ export class Member {
     return exportState(this.#context, this.#life, signal);
   }
 
-  /** Hands leadership over. Resolves when we no longer lead, at the latest after a second. */
-  handOver(): Promise<void> {
-    return this.departure.handOver(HANDOVER_TIMEOUT_MS);
-  }
-
-  /** Gives up membership and this node's copy, then closes. @throws `last-voter`, `group-offline`: it stays */
-  async leave(timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    await this.departure.leave(timeoutMs, signal);
-    this.#closing ??= this.#shutDown(undefined, async () => this.#storage?.setAside("the member left"));
-    await this.#closing;
-  }
-
-  /** Orderly: leadership, then the node's own waits, bonds and storage. Idempotent. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
   #makeBonds(options: MemberOptions): Bonds {
     const { runtime } = options;
     return new Bonds({
@@ -234,6 +194,34 @@ export class Member {
     });
   }
 
+  #makeContext(options: MemberOptions): LifeContext {
+    return {
+      ...options,
+      scope: this.#scope,
+      bonds: this.bonds,
+      compatibility: this.compatibility,
+      room: this.room,
+      replicaEvents: {
+        onBatch: (batch) => this.proposer.onBatch(batch),
+        onSession: (key, session) => this.proposer.onSession(key, session),
+        onSessionEnd: (session, last) => this.proposer.onSessionEnd(session, last),
+        onAgreed: () => {
+          this.bonds.dropOutdated();
+          this.onDemand();
+        },
+        onFailure: (failure) => this.#onMachineFailure(failure),
+        isWatched: () => this.observations.isWatched,
+        onCommand: (command) => this.observations.tell(command),
+      },
+      onChange: () => this.#onChange(),
+      onApplied: () => this.#onApplied(),
+      onRestored: () => this.#onRestored(),
+      onStorageFailure: (cause) => this.ending.onStorageFailure(cause),
+      onStop: (cause) => this.ending.stop(cause),
+      isLeaving: () => this.departure.isLeaving,
+    };
+  }
+
   async #open(): Promise<void> {
     // Deadlines pass while the store is opened, too.
     this.#scope.every(TICK_MS, () => this.#onTick());
@@ -241,7 +229,7 @@ export class Member {
       const { storage, groupId, discard } = this.#o;
       this.#storage = await this.room.until(() => openStore(storage, groupId, discard));
     } catch (cause) {
-      return this.#onStorageFailure(cause);
+      return this.ending.onStorageFailure(cause);
     }
     this.observations.noteStore(this.#storage);
     if (this.#scope.isClosed) return this.#storage.close();
@@ -361,40 +349,13 @@ export class Member {
     this.#life?.office.handOver();
   }
 
-  #onStorageFailure(cause: unknown): void {
-    this.#stop(storageFailed(this.#o.name, cause));
-  }
-
-  /** Stops at once, with a cause for every waiter. */
-  #stop(cause: unknown): void {
-    if (this.#failure !== undefined || this.#closing !== undefined) return;
-    const error = stopCause(cause);
-    this.#failure = error;
-    this.#o.logger.error({ group: this.#o.name, cause }, "the group's member stopped");
-    this.#closing = this.#shutDown(error);
-  }
-
-  async #close(): Promise<void> {
-    // What is kept on disk is expected back; what was in memory never votes again.
-    if (this.#o.storage.isDurable) await this.departure.handOver(HANDOVER_TIMEOUT_MS);
-    else await this.departure.leaveQuietly(CLOSE_LEAVE_TIMEOUT_MS);
-    await this.#shutDown(undefined);
-  }
-
-  async #shutDown(cause: MosaikError | undefined, beforeClose?: () => Promise<void>): Promise<void> {
-    const reason = cause ?? mosaikError("closed", "the group was closed");
+  #onEnd(cause: MosaikError | undefined): void {
     this.proposer.close(cause);
-    this.reads.close(reason);
+    this.reads.close(cause ?? mosaikError("closed", "the group was closed"));
     this.conditions.close(cause);
     this.observations.close();
     this.#unsubscribe();
     this.#o.directory.withdrawGroup(this.#advertisedId);
     this.#life?.stop();
-    // First what is under way here, so that no store is bound and no bond made behind our back.
-    await this.#scope.close(reason);
-    await this.bonds.close();
-    await beforeClose?.().catch((cause) => this.#o.logger.warn({ group: this.#o.name, cause }, "its store stays here"));
-    await this.#storage?.close().catch(() => undefined);
-    this.#resolveClosed(cause);
   }
 }
