@@ -7,7 +7,7 @@ import { type Bond, chunksOf, type SnapshotFrame, type SnapshotOffer } from "../
 import { decodeConfiguration } from "../entries/index.ts";
 import type { MachineRuntime } from "../machine/index.ts";
 import { type ReplicaState, SnapshotDecoder, workSlice } from "../replica/index.ts";
-import { type FetchedSnapshot, isGenuine, keyOf, type Transfer } from "./snapshot-transfer.ts";
+import { type FetchedSnapshot, isGenuine, keyOf, type Transfer } from "./transfer.ts";
 
 /** Who is asked whether it has a snapshot. */
 const ASKED_MAX = 8;

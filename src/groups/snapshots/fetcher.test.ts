@@ -12,9 +12,9 @@ import { memberId } from "../entries/member-id.ts";
 import { type ChunkIntake, ChunkList } from "../machine/index.ts";
 import { encodeSnapshot } from "../replica/snapshot-format.ts";
 import { SessionTable } from "../sessions/sessions.ts";
-import { SnapshotFetcher } from "./snapshot-fetcher.ts";
-import { hashOf } from "./snapshot-server.ts";
-import type { FetchedSnapshot } from "./snapshot-transfer.ts";
+import { SnapshotFetcher } from "./fetcher.ts";
+import { hashOf } from "./server.ts";
+import type { FetchedSnapshot } from "./transfer.ts";
 
 const BOUND = incarnation("ada");
 const voters = ["ada", "bob", "cyd"].map((name) => memberId(peer(name), store(name)));

@@ -4,7 +4,7 @@ import type { SnapshotMark } from "../../raft/index.ts";
 import type { SnapshotWriter } from "../../storage/index.ts";
 import { type Bond, HASH_BYTES, type SnapshotOffer } from "../bonds/index.ts";
 import type { ReplicaState, SnapshotDecoder } from "../replica/index.ts";
-import { hashOf } from "./snapshot-server.ts";
+import { hashOf } from "./server.ts";
 
 /** A snapshot that is here, whole, and verified. Its bytes are with `writer`, not yet installed. */
 export interface FetchedSnapshot {

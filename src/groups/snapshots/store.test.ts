@@ -4,7 +4,7 @@ import { memoryStore } from "../../../test/groups/kit.ts";
 import { VirtualWorld } from "../../env/index.ts";
 import { DecodeError } from "../../wire/index.ts";
 import type { MachineRuntime } from "../machine/index.ts";
-import { loadOrClose } from "./snapshot-store.ts";
+import { loadOrClose } from "./store.ts";
 
 it("a store that cannot be read is closed, so that it can be opened again", async () => {
   const storage = memoryStore(new VirtualWorld({ seed: 1 }).env("ada"), "ada");
