@@ -6,16 +6,21 @@
  */
 export type { Attributes, Discovery, Peer, PeerCount, PeerEvent, PeerRule } from "./discovery/index.ts";
 export {
+  type Conditions,
   type ErrorCode,
   type ErrorDetails,
   type GroupState,
+  type Handle,
   type Logger,
   MosaikError,
+  type OneOrMore,
+  type Options,
   type Outcome,
   type Receipt,
   type RecoverRefusal,
   type SnapshotRefusal,
   type Subscription,
+  type Wait,
 } from "./env/index.ts";
 export {
   type AnyMachine,
@@ -25,7 +30,6 @@ export {
   type CommandOf,
   type CommandResult,
   type CommandResults,
-  type Conditions,
   type Consistency,
   command,
   type Deadline,
@@ -35,15 +39,12 @@ export {
   type GroupStatus,
   type Groups,
   type GroupWhen,
-  type Handle,
   type LeadershipPreference,
   type Machine,
   type MachineParts,
   type Member,
   type NoMachine,
-  type OneOrMore,
   type OpenOptions,
-  type Options,
   type Positioned,
   type Query,
   type QueryOf,
@@ -56,7 +57,6 @@ export {
   type StateMachine,
   type StateMachineDefinition,
   type StateMachineOptions,
-  type Wait,
 } from "./groups/index.ts";
 export { type PeerId, UniqueId } from "./identity/index.ts";
 export { Network } from "./network.ts";

@@ -1,6 +1,14 @@
 import { checkAttributes, checkBootstrap, checkTags } from "./discovery/index.ts";
-import { badOption, LIMITS, type Logger, mosaikError, silentLogger } from "./env/index.ts";
-import { type OneOrMore, type Options, secretsOf } from "./groups/index.ts";
+import {
+  badOption,
+  LIMITS,
+  type Logger,
+  mosaikError,
+  type OneOrMore,
+  type Options,
+  silentLogger,
+} from "./env/index.ts";
+import { secretsOf } from "./groups/index.ts";
 import type { Secret } from "./identity/index.ts";
 import { parseAddress } from "./transport/index.ts";
 

@@ -1,6 +1,8 @@
 import { createDiscovery, type Discovery, type DiscoveryService } from "./discovery/index.ts";
 import {
+  type Conditions,
   type Env,
+  type Handle,
   type Logger,
   MosaikError,
   mosaikError,
@@ -8,17 +10,9 @@ import {
   realEnv,
   Scope,
   stderrLogger,
-} from "./env/index.ts";
-import {
-  type Conditions,
-  type GroupCode,
-  type GroupProbe,
-  GroupRegistry,
-  type GroupStatus,
-  type Groups,
-  type Handle,
   type Wait,
-} from "./groups/index.ts";
+} from "./env/index.ts";
+import { type GroupCode, type GroupProbe, GroupRegistry, type GroupStatus, type Groups } from "./groups/index.ts";
 import { Identity, type PeerId, UniqueId } from "./identity/index.ts";
 import { MetricsRegistry } from "./metrics/index.ts";
 import { registerGroupMetrics, registerNetworkMetrics } from "./network-metrics.ts";

@@ -8,6 +8,8 @@
  */
 export { orAborted } from "./abort.ts";
 export { AssertionError, assert } from "./assert.ts";
+export { checkFields, checkName, checkSynchronous, notAsync } from "./checks.ts";
+export { ConditionWaits } from "./condition-waits.ts";
 export type { Clock, Env, Random, Timer } from "./env.ts";
 export {
   badOption,
@@ -27,6 +29,7 @@ export { LIMITS } from "./limits.ts";
 export { type Logger, silentLogger } from "./logger.ts";
 export { realEnv, stderrLogger } from "./real.ts";
 export { Scope } from "./scope.ts";
+export type { Conditions, Handle, OneOrMore, Options, Wait } from "./shapes.ts";
 export { type Subscription, type SubscriptionInit, SubscriptionQueue } from "./subscription.ts";
 export { atEndOfTurn } from "./turn.ts";
 export { SimulationError, VirtualWorld, type VirtualWorldOptions } from "./virtual.ts";

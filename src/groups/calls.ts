@@ -1,4 +1,12 @@
-import { badOption, type Env, LIMITS, type MosaikError, mosaikError, type Receipt } from "../env/index.ts";
+import {
+  badOption,
+  type Env,
+  LIMITS,
+  type MosaikError,
+  mosaikError,
+  type Options,
+  type Receipt,
+} from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { type CommandBatch, type CommandSupport, encodeBatch } from "./entries/index.ts";
 import type { MachineRuntime, Positioned } from "./machine/index.ts";
@@ -14,7 +22,7 @@ import {
   resultUnavailable,
 } from "./requests/index.ts";
 import { type BatchFate, decodeReceipt, type ReceiptParts } from "./sessions/index.ts";
-import type { Consistency, Deadline, Options } from "./types.ts";
+import type { Consistency, Deadline } from "./types.ts";
 
 /** The edge where promises begin: turns calls of a group's user into submissions and reads, and their outcomes into values and errors. */
 export class Calls {

@@ -1,10 +1,9 @@
 import { equal } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { incarnation, peer, statusOf } from "../../test/groups/kit.ts";
-import { Scope, VirtualWorld } from "../env/index.ts";
+import { ConditionWaits, Scope, VirtualWorld } from "../env/index.ts";
 import type { Bond } from "./bonds/bond.ts";
 import type { Bonds } from "./bonds/bonds.ts";
-import { Conditions } from "./conditions.ts";
 import { Departure } from "./departure.ts";
 import type { Life } from "./life/life.ts";
 
@@ -27,7 +26,7 @@ describe("a reader that leaves", () => {
       const departure = new Departure({
         scope: new Scope(env, () => {}),
         bonds: { all: [deposed, leader] } as unknown as Bonds,
-        conditions: new Conditions(),
+        conditions: new ConditionWaits("the group"),
         selfId: peer("cyd"),
         isEligible: true,
         life: () => life,

@@ -1,15 +1,14 @@
-import { type GroupState, type MosaikError, mosaikError, type Scope } from "../env/index.ts";
+import { type ConditionWaits, type GroupState, type MosaikError, mosaikError, type Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import type { IncarnationId } from "../storage/index.ts";
 import type { Bond, Bonds } from "./bonds/index.ts";
-import type { Conditions } from "./conditions.ts";
 import { peerOf } from "./entries/index.ts";
 import type { Life } from "./life/index.ts";
 
 export interface DepartureOptions {
   readonly scope: Scope;
   readonly bonds: Bonds;
-  readonly conditions: Conditions;
+  readonly conditions: ConditionWaits;
   readonly selfId: PeerId;
   /** May be made a voter. */
   readonly isEligible: boolean;

@@ -3,9 +3,11 @@ import {
   type GroupState,
   type MosaikError,
   mosaikError,
+  type Options,
   orAborted,
   type Receipt,
   type Subscription,
+  type Wait,
 } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import { Calls } from "./calls.ts";
@@ -23,7 +25,7 @@ import type {
 } from "./machine/index.ts";
 import type { Member as Driver } from "./member.ts";
 import type { Reset, Watch } from "./observations.ts";
-import type { Consistency, Deadline, Group, GroupWhen, Member, Options, RecoverOptions, Wait } from "./types.ts";
+import type { Consistency, Deadline, Group, GroupWhen, Member, RecoverOptions } from "./types.ts";
 
 /** One of the handles that a node has of its member. The member closes with the last. */
 export class GroupHandle<M extends AnyMachine> implements Group<M> {

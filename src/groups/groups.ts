@@ -1,5 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
-import { badOption, LIMITS, type MosaikError, mosaikError } from "../env/index.ts";
+import {
+  badOption,
+  checkFields,
+  LIMITS,
+  type MosaikError,
+  mosaikError,
+  type OneOrMore,
+  type Options,
+} from "../env/index.ts";
 import { hash, type PeerId, Secret, UniqueId } from "../identity/index.ts";
 import { type IncarnationId, memoryStorageFactory, type StorageFactory } from "../storage/index.ts";
 import type { ProtocolHandler } from "../transport/index.ts";
@@ -10,9 +18,9 @@ import { LOG_FORMAT } from "./entries/index.ts";
 import { GroupHandle } from "./group.ts";
 import { inspectMember } from "./inspect.ts";
 import type { MemberOptions, Timing } from "./life/index.ts";
-import { type AnyMachine, checkFields, type NoMachine, noMachine, runtimeOf } from "./machine/index.ts";
+import { type AnyMachine, type NoMachine, noMachine, runtimeOf } from "./machine/index.ts";
 import { Member } from "./member.ts";
-import type { Group, GroupStatus, Groups, OneOrMore, OpenOptions, Options, RoleOptions } from "./types.ts";
+import type { Group, GroupStatus, Groups, OpenOptions, RoleOptions } from "./types.ts";
 
 /** What this code speaks, and what it can read in a log. */
 export interface GroupCode {

@@ -21,7 +21,6 @@ export type { GroupProbe, LogStart, ProbeSource, VoterSteering } from "./life/in
 export * from "./machine/index.ts";
 export { Replica } from "./replica/index.ts";
 export type {
-  Conditions,
   Consistency,
   Deadline,
   Group,
@@ -29,15 +28,11 @@ export type {
   Groups,
   GroupTuning,
   GroupWhen,
-  Handle,
   LeadershipPreference,
   Member,
-  OneOrMore,
   OpenOptions,
-  Options,
   RecoverOptions,
   ReplicaWhen,
   Reset,
   RoleOptions,
-  Wait,
 } from "./types.ts";

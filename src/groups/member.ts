@@ -1,4 +1,4 @@
-import { type GroupState, type MosaikError, mosaikError, Scope } from "../env/index.ts";
+import { ConditionWaits, type GroupState, type MosaikError, mosaikError, Scope } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import type { Storage } from "../storage/index.ts";
 import {
@@ -12,7 +12,6 @@ import {
   openingsOf,
   StatusTeller,
 } from "./bonds/index.ts";
-import { Conditions } from "./conditions.ts";
 import { Departure } from "./departure.ts";
 import { Ending } from "./ending.ts";
 import { exportState, Founder, openStore } from "./founding/index.ts";
@@ -32,7 +31,7 @@ export class Member {
   readonly bonds: Bonds;
   readonly proposer: Proposer;
   readonly reads: Reads;
-  readonly conditions = new Conditions();
+  readonly conditions = new ConditionWaits("the group");
   readonly departure: Departure;
   readonly ending: Ending;
   readonly observations: Observations;

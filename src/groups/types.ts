@@ -1,4 +1,4 @@
-import type { GroupState, MosaikError, Receipt, Subscription } from "../env/index.ts";
+import type { Conditions, GroupState, Handle, OneOrMore, Options, Receipt, Subscription, Wait } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import type {
   AnyMachine,
@@ -14,20 +14,8 @@ import type {
 } from "./machine/index.ts";
 import type { Reset } from "./observations.ts";
 
-/** Every field may be missing or `undefined`, so that `process.env.NAME` can be passed as it is. */
-export type Options<Fields> = { readonly [Name in keyof Fields]?: Fields[Name] | undefined };
-export type Wait = Options<{ signal: AbortSignal }>;
 /** Default: the handle's. A number, since a timer signal for each call is costly. */
 export type Deadline = Wait & Options<{ timeoutMs: number }>;
-export type OneOrMore<T> = T | readonly T[];
-export type Conditions<Names extends string, Result = void> = {
-  readonly [Name in Names]: (options?: Wait) => Promise<Result>;
-};
-/** `close` is orderly and idempotent. `closed` never rejects: it gives the cause, or `undefined` after a `close`. */
-export interface Handle extends AsyncDisposable {
-  readonly closed: Promise<MosaikError | undefined>;
-  close(options?: Wait): Promise<void>;
-}
 
 /** `strong` (default): linearizable, on any member. `weak`: this member's state now. `atLeast`: local, once that position is applied. */
 export type Consistency = "strong" | "weak" | Readonly<{ atLeast: number }>;

@@ -1,5 +1,4 @@
-import { badOption } from "../env/index.ts";
-import type { Options } from "../groups/index.ts";
+import { badOption, type Options } from "../env/index.ts";
 import type { SimulatedNode, Simulation } from "./simulation.ts";
 
 /**

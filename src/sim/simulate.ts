@@ -1,5 +1,5 @@
-import { badOption, replaySeed } from "../env/index.ts";
-import type { AnyMachine, Group, OneOrMore, Options } from "../groups/index.ts";
+import { badOption, type OneOrMore, type Options, replaySeed } from "../env/index.ts";
+import type { AnyMachine, Group } from "../groups/index.ts";
 import type { Network } from "../network.ts";
 import type { NetworkOptions } from "../network-options.ts";
 import { beginFaults, checkFaults, type Faults } from "./background.ts";

@@ -1,11 +1,10 @@
 import type { DirectoryChange, PeerDirectory, PeerEntry } from "../../src/discovery/index.ts";
-import { type Env, type Logger, silentLogger, VirtualWorld } from "../../src/env/index.ts";
+import { type Env, type Logger, type Options, silentLogger, VirtualWorld } from "../../src/env/index.ts";
 import {
   type AnyMachine,
   type Group,
   GroupRegistry,
   type OpenOptions,
-  type Options,
   type RoleOptions,
 } from "../../src/groups/index.ts";
 import { hashBytes, Identity, type PeerId, UniqueId } from "../../src/identity/index.ts";

@@ -1,4 +1,4 @@
-import { badOption, LIMITS, mosaikError } from "../../env/index.ts";
+import { badOption, checkFields, checkName, checkSynchronous, LIMITS, mosaikError, notAsync } from "../../env/index.ts";
 import {
   DecodeError,
   type InlineCodec,
@@ -7,7 +7,7 @@ import {
   type Schema,
   validate,
 } from "../../wire/index.ts";
-import { checkFields, checkName, checkSynchronous, checkVersion, notAsync } from "./checks.ts";
+import { checkVersion } from "./checks.ts";
 import { fromPlainChunks, PlainIntake, plainChunks } from "./plain-chunks.ts";
 import { attachRuntime, makeRuntime } from "./runtime.ts";
 import type { StateMachine } from "./state-machine.ts";

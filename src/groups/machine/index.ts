@@ -12,7 +12,6 @@
  * A command ends in one of three ways. It returns: the result goes to its caller. It throws a `Rejection`, before any change: the caller
  * gets `command-rejected`. It throws anything else: its state is lost, and this member's machine halts.
  */
-export { checkFields } from "./checks.ts";
 export { type ChunkIntake, ChunkList } from "./chunk-intake.ts";
 export { command, defineMachine, type MachineParts, noMachine } from "./define.ts";
 export { isRejection, Rejection } from "./rejection.ts";

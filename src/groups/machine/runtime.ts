@@ -1,6 +1,5 @@
-import { badOption, LIMITS, mosaikError } from "../../env/index.ts";
+import { badOption, LIMITS, mosaikError, notAsync } from "../../env/index.ts";
 import type { ByteReader, ByteWriter, InlineCodec } from "../../wire/index.ts";
-import { notAsync } from "./checks.ts";
 import { type ChunkIntake, ChunkList } from "./chunk-intake.ts";
 import { isRejection, type Rejection } from "./rejection.ts";
 import type { StateMachine } from "./state-machine.ts";

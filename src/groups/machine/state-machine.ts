@@ -1,6 +1,6 @@
-import { badOption } from "../../env/index.ts";
+import { badOption, checkFields, checkName } from "../../env/index.ts";
 import { type Codec, inline, messagePack } from "../../wire/index.ts";
-import { checkCodec, checkFields, checkName, checkVersion } from "./checks.ts";
+import { checkCodec, checkVersion } from "./checks.ts";
 import type { Rejection } from "./rejection.ts";
 import { attachRuntime, makeRuntime } from "./runtime.ts";
 import type { ApplyContext, Machine, NotAsync, Nothing } from "./types.ts";

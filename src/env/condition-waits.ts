@@ -1,4 +1,4 @@
-import { type MosaikError, mosaikError } from "../env/index.ts";
+import { type MosaikError, mosaikError } from "./errors.ts";
 
 interface Wait {
   /** True once it settled. */
@@ -7,9 +7,15 @@ interface Wait {
 }
 
 /** Waits for a condition over state that changes: each is tried at once, then after every change. Every wait ends: met, aborted, or closed. */
-export class Conditions {
+export class ConditionWaits {
   readonly #waits = new Set<Wait>();
+  readonly #whose: string;
   #closed: MosaikError | undefined;
+
+  /** @param whose - what closes, for the message: "the group" */
+  constructor(whose: string) {
+    this.#whose = whose;
+  }
 
   /**
    * @param probe - the value to resolve with, or undefined while the condition does not hold
@@ -53,7 +59,7 @@ export class Conditions {
 
   /** Ends all waits, now and later. */
   close(cause?: MosaikError): void {
-    this.#closed ??= cause ?? mosaikError("closed", "the group is closed");
+    this.#closed ??= cause ?? mosaikError("closed", `${this.#whose} is closed`);
     for (const wait of [...this.#waits]) wait.fail(this.#closed);
   }
 }

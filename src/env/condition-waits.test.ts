@@ -1,16 +1,16 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
-import { mosaikError } from "../env/index.ts";
-import { Conditions } from "./conditions.ts";
+import { ConditionWaits } from "./condition-waits.ts";
+import { mosaikError } from "./index.ts";
 
 describe("conditions", () => {
   it("one that holds resolves without a change", async () => {
-    equal(await new Conditions().until(() => 7), 7);
+    equal(await new ConditionWaits("the group").until(() => 7), 7);
   });
 
   it("one that does not is tried at every change, until it holds", async () => {
-    const conditions = new Conditions();
+    const conditions = new ConditionWaits("the group");
     let value = 0;
     let probes = 0;
     const met = conditions.until(() => {
@@ -23,7 +23,7 @@ describe("conditions", () => {
   });
 
   it("false, 0 and the empty text are values", async () => {
-    const conditions = new Conditions();
+    const conditions = new ConditionWaits("the group");
     deepEqual(
       [await conditions.until(() => false), await conditions.until(() => 0), await conditions.until(() => "")],
       [false, 0, ""],
@@ -31,7 +31,7 @@ describe("conditions", () => {
   });
 
   it("an abort ends the wait with its reason, before or after", async () => {
-    const conditions = new Conditions();
+    const conditions = new ConditionWaits("the group");
     const reason = new Error("enough");
     const controller = new AbortController();
     let probes = 0;
@@ -51,7 +51,7 @@ describe("conditions", () => {
   });
 
   it("a close ends all waits, now and later, and conditions that hold still hold", async () => {
-    const conditions = new Conditions();
+    const conditions = new ConditionWaits("the group");
     const before = conditions.until(() => undefined);
     conditions.close();
     await rejects(before, { code: "closed" });
@@ -63,7 +63,7 @@ describe("conditions", () => {
   });
 
   it("the first cause of a close counts", async () => {
-    const conditions = new Conditions();
+    const conditions = new ConditionWaits("the group");
     const cause = mosaikError("storage-failed", "the disk is gone");
     conditions.close(cause);
     conditions.close();
@@ -74,7 +74,7 @@ describe("conditions", () => {
   });
 
   it("no listener stays on a signal that outlives the wait", async () => {
-    const conditions = new Conditions();
+    const conditions = new ConditionWaits("the group");
     const { signal } = new AbortController();
     await conditions.until(() => 1, signal);
     let isMet = false;
