@@ -42,6 +42,10 @@ export class Cast {
     return this.isIn(node) && this.groupOf(node).state === "online";
   }
 
+  get areAllOnline(): boolean {
+    return this.#simulation.nodes.every((node) => this.isOnline(node));
+  }
+
   /** Another store is there: as many as two groups need may be enough for two groups. */
   noteStore(node: SimulatedNode): void {
     this.#groupId ??= this.groupOf(node).id;

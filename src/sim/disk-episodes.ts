@@ -14,8 +14,12 @@ function filesOf({ disk }: SimulatedNode): FileDisk {
   return disk;
 }
 
-/** Looks each millisecond. */
-async function until({ simulation }: EpisodeScene, withinMs: number, condition: () => boolean): Promise<void> {
+/** Looks each millisecond, but not for longer than this. */
+export async function until(
+  { simulation }: Pick<EpisodeScene, "simulation">,
+  withinMs: number,
+  condition: () => boolean,
+): Promise<void> {
   const untilUs = simulation.world.nowUs + withinMs * 1_000;
   while (!condition() && simulation.world.nowUs < untilUs) await simulation.sleep(1);
 }
@@ -30,6 +34,11 @@ interface Inspected {
 }
 function memberOf(node: SimulatedNode): Inspected | undefined {
   return (node.network.inspect().groups as readonly Inspected[]).find(({ name }) => name === WORKLOAD_GROUP);
+}
+
+/** It says that what it has to write finds no room. */
+export function isFull(node: SimulatedNode): boolean {
+  return node.isUp && memberOf(node)?.isFull === true;
 }
 
 /** Its store is open: what it was found to be is known. */
@@ -75,9 +84,8 @@ export const DISK_EPISODES: Partial<Record<FaultKind, Episode>> = {
       const { simulation, random } = scene;
       const { disk } = node;
       disk.setRoom(random.pick([0, random.between(0, 8_000)]));
-      const isFull = (): boolean => node.isUp && memberOf(node)?.isFull === true;
-      await until(scene, 20_000, isFull);
-      if (isFull()) simulation.faults.count("disk-full");
+      await until(scene, 20_000, () => isFull(node));
+      if (isFull(node)) simulation.faults.count("disk-full");
       await simulation.sleep(random.pick([random.between(0, 300), random.between(300, 4_000)]));
       disk.setRoom();
     }),

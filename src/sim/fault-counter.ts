@@ -70,7 +70,8 @@ export const MEMBERSHIP_FAULTS = [
 
 /**
  * `rival`: members that said that their group exists twice; `discard`: members that the operator had start over; `rolled-back`: older copies of
- * stores that were put back, and set aside.
+ * stores that were put back, and set aside; `full-death`: members that died while what they had to write found no room; `install-death`: members
+ * that died while a snapshot took the place of their log.
  */
 export const FAULT_KINDS = [
   ...WORLD_FAULTS,
@@ -79,6 +80,8 @@ export const FAULT_KINDS = [
   "rival",
   "discard",
   "rolled-back",
+  "full-death",
+  "install-death",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];

@@ -141,6 +141,12 @@ export class GroupInvariants implements GroupProbe {
     return { restores: this.#restores, compactions: this.#compactions };
   }
 
+  /** Which entries a member holds in memory, without the first place; undefined before it starts. */
+  logOf(member: MemberId): { readonly base: Index; readonly last: Index } | undefined {
+    const log = this.#logs.get(member);
+    return log && { base: log.base, last: log.base + log.facts.length };
+  }
+
   onStart(source: ProbeSource, hardState: HardState, entries: readonly Entry[], start?: LogStart): void {
     this.#guard(() => {
       const facts = entries.map(factOf);

@@ -1,5 +1,6 @@
 import { type SeededRandom, SimulationError } from "../env/index.ts";
 import type { OpenOptions, RoleOptions } from "../groups/index.ts";
+import { dieAtABadMoment } from "./bad-moments.ts";
 import { Cast } from "./cast.ts";
 import { DISK_EPISODES } from "./disk-episodes.ts";
 import { Ending } from "./ending.ts";
@@ -9,7 +10,7 @@ import { drawNodePlan, type NodePlan, type RunStyle } from "./node-plan.ts";
 import { Records } from "./records.ts";
 import { type RunReport, verdictOf } from "./report.ts";
 import { rollBack } from "./rollback.ts";
-import type { EpisodeScene } from "./scene.ts";
+import type { EpisodeScene, LastActs } from "./scene.ts";
 import { type SimulatedNode, Simulation } from "./simulation.ts";
 import { Waits } from "./waits.ts";
 import type { Disturbance } from "./weather.ts";
@@ -94,7 +95,7 @@ class NodeRun {
     await this.#sufferFaults();
     if (this.#random.chance(1, 3)) await this.#goOnWithoutSome();
     await this.#heal();
-    await this.#rollBackOne();
+    await this.#playLastActs();
     for (const client of this.#clients) client.stop();
     await this.#expect("all clients end", HEAL_MS, () => this.#clients.every(({ isDone }) => isDone));
     await new Ending(this.#simulation, this.#cast, this.#records).play();
@@ -111,7 +112,7 @@ class NodeRun {
     const divide = firstSide > 0 ? this.#divide() : undefined;
     for (const name of founders) await this.#simulation.addNode(name, {}, this.plan);
     for (const node of this.#simulation.nodes) this.#join(node);
-    if (!isStormyStart) await this.#expect("all are online after the start", FORM_MS, () => this.#areAllOnline());
+    if (!isStormyStart) await this.#expect("all are online after the start", FORM_MS, () => this.#cast.areAllOnline);
     for (const node of this.#simulation.nodes) this.#startClients(node);
     if (isStormyStart) await this.#sufferWhileFounding();
     if (divide === undefined) return;
@@ -138,7 +139,7 @@ class NodeRun {
       await this.#simulation.sleep(this.#random.between(10, 1_500));
     }
     await Promise.all(running);
-    await this.#expect("all are online after a storm", HEAL_MS, () => this.#areAllOnline());
+    await this.#expect("all are online after a storm", HEAL_MS, () => this.#cast.areAllOnline);
   }
 
   /** Each kind once, in any order, and again until it had an effect; then whatever comes, until the time is over. */
@@ -284,7 +285,7 @@ class NodeRun {
   async #goOnWithoutSome(): Promise<void> {
     const { weather, nodes, trace } = this.#simulation;
     this.#endFaults();
-    await this.#expect("all are online before some are lost", HEAL_MS, () => this.#areAllOnline());
+    await this.#expect("all are online before some are lost", HEAL_MS, () => this.#cast.areAllOnline);
     await this.#expectReplaced();
     const lost: SimulatedNode[] = [];
     const wanted = this.#random.between(1, 2);
@@ -329,22 +330,24 @@ class NodeRun {
 
   async #heal(): Promise<void> {
     this.#endFaults();
-    await this.#expect("all are online after the heal", HEAL_MS, () => this.#areAllOnline());
+    await this.#expect("all are online after the heal", HEAL_MS, () => this.#cast.areAllOnline);
     await this.#expectReplaced();
     const before = this.#records.ok;
     await this.#expect("operations go through after the heal", HEAL_MS, () => this.#records.ok >= before + 20);
     this.#isFaulty = false;
   }
 
-  async #rollBackOne(): Promise<void> {
-    await rollBack({
+  async #playLastActs(): Promise<void> {
+    const acts: LastActs = {
       simulation: this.#simulation,
       plan: this.plan,
       cast: this.#cast,
       onRestarted: (node) => this.#onRestarted(node),
       expect: (what, condition) => this.#expect(what, HEAL_MS, condition),
-    });
+    };
+    await rollBack(acts);
     await this.#expectReplaced();
+    if (this.plan.style === "disks") await dieAtABadMoment(acts);
   }
 
   /** Whoever is lost does not vote for long, if there is somebody to follow. */
@@ -358,10 +361,6 @@ class NodeRun {
     await Promise.all(this.#simulation.nodes.map((node) => node.network.close()));
     await this.#simulation.sleep(100);
     this.#waits.check();
-  }
-
-  #areAllOnline(): boolean {
-    return this.#simulation.nodes.every((node) => this.#cast.isOnline(node));
   }
 
   async #expect(what: string, withinMs: number, condition: () => boolean): Promise<void> {

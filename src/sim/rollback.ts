@@ -1,22 +1,13 @@
 import { FileDisk } from "../storage/index.ts";
-import type { Cast } from "./cast.ts";
-import type { NodePlan } from "./node-plan.ts";
-import type { SimulatedNode, Simulation } from "./simulation.ts";
-
-export interface RollbackOptions {
-  readonly simulation: Simulation;
-  readonly plan: NodePlan;
-  readonly cast: Cast;
-  readonly onRestarted: (node: SimulatedNode) => void;
-  readonly expect: (what: string, condition: () => boolean) => Promise<void>;
-}
+import type { LastActs } from "./scene.ts";
+import type { SimulatedNode } from "./simulation.ts";
 
 /**
  * In some runs an operator puts an older copy of a node's disk back, of a time before its last start. While all are well: the others must have seen that start,
  * and still know of it, for that is all that tells the copy from the store that it was. It must be set aside, and take part in nothing.
  */
-export async function rollBack(options: RollbackOptions): Promise<void> {
-  const { simulation, plan, cast, onRestarted, expect } = options;
+export async function rollBack(acts: LastActs): Promise<void> {
+  const { simulation, plan, cast, onRestarted, expect } = acts;
   const random = simulation.random.fork("rollback");
   // Of two voters none can be spared.
   if (!plan.isDurable || plan.style === "rivals" || !random.chance(1, 4)) return;
@@ -28,11 +19,11 @@ export async function rollBack(options: RollbackOptions): Promise<void> {
   await simulation.sleep(random.between(10, 1_000));
   await node.restart();
   onRestarted(node);
-  await expect("all see who came back", () => isSeenByAll(options, node));
+  await expect("all see who came back", () => isSeenByAll(acts, node));
   await simulation.sleep(random.between(10, 1_000));
 
   cast.release(node);
-  if (!isSeenByAll(options, node) || cast.loser(node) === undefined) return;
+  if (!isSeenByAll(acts, node) || cast.loser(node) === undefined) return;
   const member = cast.presentOf(node)?.member;
   if (member === undefined) return cast.release(node);
   node.crash();
@@ -48,7 +39,7 @@ export async function rollBack(options: RollbackOptions): Promise<void> {
   simulation.faults.count("rolled-back");
 }
 
-function isSeenByAll({ simulation, cast }: RollbackOptions, node: SimulatedNode): boolean {
+function isSeenByAll({ simulation, cast }: LastActs, node: SimulatedNode): boolean {
   return simulation.nodes.every((other) => {
     if (!cast.isOnline(other)) return false;
     const known = cast.groupOf(other).members.find(({ id }) => id === node.peerId);

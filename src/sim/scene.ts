@@ -1,5 +1,7 @@
 import type { SeededRandom } from "../env/index.ts";
+import type { Cast } from "./cast.ts";
 import type { FaultKind } from "./fault-counter.ts";
+import type { NodePlan } from "./node-plan.ts";
 import type { SimulatedNode, Simulation } from "./simulation.ts";
 import type { Waits } from "./waits.ts";
 import type { WorkloadGroup } from "./workload.ts";
@@ -38,3 +40,13 @@ export interface EpisodeScene {
 
 /** Something bad that begins, lasts, and ends. Its effects are counted where they happen. */
 export type Episode = (scene: EpisodeScene) => Promise<void>;
+
+/** What may happen once all faults are over and all are well, before the clients stop. */
+export interface LastActs {
+  readonly simulation: Simulation;
+  readonly plan: NodePlan;
+  readonly cast: Cast;
+  readonly onRestarted: (node: SimulatedNode) => void;
+  /** Waits until it holds; what does not come about ends the run. */
+  readonly expect: (what: string, condition: () => boolean) => Promise<void>;
+}
