@@ -89,7 +89,7 @@ export class Founder {
       return this.evaluate();
     }
     // Until its log is read, a bound store is not there: taken for a free one it would be bound again, and its vote forgotten.
-    const stored = await loadStore(storage, this.#o.context.runtime);
+    const stored = await loadStore(storage, this.#o.context);
     this.#storage = storage;
     this.#beginLife(storage.incarnation, stored);
   }
@@ -175,7 +175,7 @@ export class Founder {
     await successor.replace(`the group was begun anew from it, as ${incarnation}`);
     this.#left = [...this.#left, origin.incarnation].slice(-LEFT_MAX);
     const storage = await this.#o.context.room.until(() => this.#o.openStorage());
-    const stored = await loadOrClose(storage, this.#o.context.runtime);
+    const stored = await loadOrClose(storage, this.#o.context);
     this.#storage = storage;
     this.#life = undefined;
     this.#foundedHere = true;
@@ -230,7 +230,7 @@ export class Founder {
     this.#imported = undefined;
     this.#busy(async () => {
       await writeImport(this.#o.context, storage, incarnation, replica);
-      this.#beginLife(incarnation, await loadStore(storage, this.#o.context.runtime));
+      this.#beginLife(incarnation, await loadStore(storage, this.#o.context));
     });
   }
 

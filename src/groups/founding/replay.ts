@@ -62,7 +62,7 @@ export async function replayStore(
   { from = 0, upTo = Number.POSITIVE_INFINITY }: { from?: Index; upTo?: Index } = {},
 ): Promise<Replayed | undefined> {
   for (let load = 0; load < LOADS_MAX; load++) {
-    const log = await loadLiveStore(storage, context.runtime);
+    const log = await loadLiveStore(storage, context);
     const replayed = log && (await replay(context, log, pause, upTo));
     if (replayed !== undefined && replayed.last.index >= from) return replayed;
   }

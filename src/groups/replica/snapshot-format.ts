@@ -4,7 +4,7 @@ import type { IncarnationId } from "../../storage/index.ts";
 import { ByteReader, ByteWriter, DecodeError, messagePack } from "../../wire/index.ts";
 import { readSupport, type Support, writeSupport } from "../entries/index.ts";
 import type { ChunkIntake } from "../machine/index.ts";
-import { decodeSessions, encodeSessions, type SessionTable } from "../sessions/index.ts";
+import { encodeSessions, readSessions, type SessionTable } from "../sessions/index.ts";
 
 // A snapshot's data is a row of parts, each with its length before it: facts, the session table, the machine's chunks, the end.
 const FORMAT = 1;
@@ -96,7 +96,10 @@ export class SnapshotDecoder {
   /** It is no one else's. */
   #isOwn = true;
   #facts: ReplicaFacts | undefined;
+  /** Pieces of the table; then it is read, a few records at a time, before anything else is; then it is there. */
   #sessions: Uint8Array[] = [];
+  #reading: Iterator<void, SessionTable, void> | undefined;
+  #table: SessionTable | undefined;
   readonly #chunks: ChunkIntake;
   #count = 0;
   #isEnded = false;
@@ -126,8 +129,9 @@ export class SnapshotDecoder {
     this.#to += bytes.length;
   }
 
-  /** Takes one part. False: no whole one is here. @throws DecodeError */
+  /** Takes one part, or a few sessions. False: no whole part is here, and all that came before is taken. @throws DecodeError */
   decodeNext(): boolean {
+    if (this.#reading !== undefined) return this.#readOn(this.#reading);
     const rest = this.#buffer.subarray(this.#from, this.#to);
     const length = partLength(rest);
     if (length === undefined || rest.length < length.total) {
@@ -151,11 +155,19 @@ export class SnapshotDecoder {
 
   /** @throws DecodeError */
   end(): ReplicaState {
-    if (!this.#isEnded || this.#from < this.#to || this.#facts === undefined) {
+    const sessions = this.#table;
+    if (!this.#isEnded || this.#from < this.#to || this.#facts === undefined || sessions === undefined) {
       throw new DecodeError("a snapshot that ends early");
     }
-    const sessions = decodeSessions(Buffer.concat(this.#sessions));
     return { ...this.#facts, sessions, chunks: this.#chunks };
+  }
+
+  #readOn(reading: Iterator<void, SessionTable, void>): true {
+    const step = reading.next();
+    if (step.done !== true) return true;
+    this.#table = step.value;
+    this.#reading = undefined;
+    return true;
   }
 
   #onPart(content: Uint8Array): void {
@@ -169,6 +181,10 @@ export class SnapshotDecoder {
     else if (type === PART.chunk) this.#onChunk(messagePack.decode(reader.rest()));
     else if (type === PART.end) this.#onEnd(reader);
     else throw new DecodeError("a part of a snapshot of an unknown kind");
+    if (type === PART.facts || type === PART.sessions || this.#table !== undefined) return;
+    // The first part after the table.
+    this.#reading = readSessions(Buffer.concat(this.#sessions));
+    this.#sessions = [];
   }
 
   #onChunk(chunk: unknown): void {

@@ -3,5 +3,5 @@
  * names a command, so that its outcome can be asked for later.
  */
 export { decodeReceipt, encodeReceipt, type ReceiptParts } from "./receipts.ts";
-export { decodeSessions, encodeSessions } from "./session-codec.ts";
+export { encodeSessions, readSessions } from "./session-codec.ts";
 export { type BatchFate, type SessionIndex, type SessionRecord, SessionTable } from "./sessions.ts";

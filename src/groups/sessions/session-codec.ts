@@ -9,6 +9,8 @@ const KEY_BYTES = 16;
 const RECORD_BYTES_MIN = 1 + KEY_BYTES + 32 + 1 + 4;
 /** A piece is a little longer at most. Small, so that a large table is encoded in slices. */
 const PIECE_BYTES = 32 * 1024;
+/** Of a table that is read in slices: so many make a step. */
+const RECORDS_AT_ONCE = 8;
 /** A step may open some more before others end. */
 const COUNT_MAX = 2 * LIMITS.sessionsMax;
 
@@ -26,26 +28,44 @@ export function* encodeSessions(table: SessionTable): Generator<Uint8Array, void
   yield writer.finish();
 }
 
+/** All of `readSessions` at once. @internal */
+export function decodeSessions(bytes: Uint8Array): SessionTable {
+  const walk = readSessions(bytes);
+  for (;;) {
+    const step = walk.next();
+    if (step.done === true) return step.value;
+  }
+}
+
 /**
- * The pieces of `encodeSessions`, joined.
+ * The pieces of `encodeSessions`, joined, are read a few records at a time: a full table takes some 50 ms.
  *
  * @throws DecodeError also for what no replica could have: a session twice, or one of the future
  */
-export function decodeSessions(bytes: Uint8Array): SessionTable {
+export function* readSessions(bytes: Uint8Array): Generator<void, SessionTable, void> {
   const reader = new ByteReader(bytes);
   const format = reader.u8();
   if (format !== FORMAT) throw new DecodeError(`a session table of format ${format}`);
-  const open = readRecords(reader);
-  const ended = readRecords(reader);
-  reader.end();
+  const open = new Map<SessionIndex, SessionRecord>();
+  const keys = new Set<string>();
   let latest = 0;
-  for (const session of open.keys()) {
+  for (const [session, record] of readRecords(reader)) {
     if (session <= latest) throw new DecodeError("sessions out of order");
+    if (keys.has(record.key)) throw new DecodeError("a key twice");
     latest = session;
+    keys.add(record.key);
+    open.set(session, record);
+    if (open.size % RECORDS_AT_ONCE === 0) yield;
   }
-  if (new Set([...open.values()].map(({ key }) => key)).size < open.size) throw new DecodeError("a key twice");
-  for (const session of ended.keys()) if (open.has(session)) throw new DecodeError("a session that is open and ended");
-  if (ended.size > LIMITS.sessionsMax) throw new DecodeError("more ended sessions than are remembered");
+  const ended = new Map<SessionIndex, SessionRecord>();
+  for (const [session, record] of readRecords(reader)) {
+    if (open.has(session)) throw new DecodeError("a session that is open and ended");
+    if (session === 0 || ended.has(session)) throw new DecodeError("sessions, each once");
+    ended.set(session, record);
+    if (ended.size > LIMITS.sessionsMax) throw new DecodeError("more ended sessions than are remembered");
+    if (ended.size % RECORDS_AT_ONCE === 0) yield;
+  }
+  reader.end();
   return new SessionTable({ open, ended });
 }
 
@@ -58,17 +78,14 @@ function writeRecord(writer: ByteWriter, session: SessionIndex, record: Readonly
   for (const place of recent) writer.varint(Math.abs(place));
 }
 
-function readRecords(reader: ByteReader): Map<SessionIndex, SessionRecord> {
-  const records = new Map<SessionIndex, SessionRecord>();
+function* readRecords(reader: ByteReader): Generator<[SessionIndex, SessionRecord], void, void> {
   for (let count = reader.count(COUNT_MAX, RECORD_BYTES_MIN); count > 0; count--) {
     const session = reader.varint();
     const key = Buffer.from(reader.fixed(KEY_BYTES)).toString("hex");
-    if (session === 0 || records.has(session)) throw new DecodeError("sessions, each once");
     const owner = reader.id() as PeerId;
     const last = reader.varint();
-    records.set(session, { key, owner, last, recent: readRecent(reader, Math.min(last, SESSION_RECENT_MAX)) });
+    yield [session, { key, owner, last, recent: readRecent(reader, Math.min(last, SESSION_RECENT_MAX)) }];
   }
-  return records;
 }
 
 function readRecent(reader: ByteReader, count: number): number[] {
