@@ -13,7 +13,7 @@ export type Rejected<More = object> = Readonly<{ rejected: readonly unknown[] } 
  * Why a group is not begun anew here. What is in sight, unless forced: a `leader` of it; a `majority` of its voters, which may elect one; a member
  * with a `newer-log`, or one that has `recovered` the group already, from here; or nobody, since no bootstrap source and not each member gave an
  * answer in time (`no-answer`). For good: this member is an `observer`, holds no store of a group that is open (`no-log`), or has a machine without
- * `snapshot` (`no-snapshot`). For now: another attempt is `under-way`; the log or the store `changed` meanwhile.
+ * `snapshot` (`no-snapshot`). For now: another attempt is `under-way`; the log or the store `changed` meanwhile. Or it is `leaving`.
  */
 export type RecoverRefusal =
   | "leader"
@@ -25,7 +25,8 @@ export type RecoverRefusal =
   | "no-log"
   | "no-snapshot"
   | "under-way"
-  | "changed";
+  | "changed"
+  | "leaving";
 
 /**
  * Why a state is not exported: there is none yet (`no-state`), the machine gives none (`no-snapshot`), or the log `changed` faster than it could

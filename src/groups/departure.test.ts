@@ -30,6 +30,7 @@ describe("a reader that leaves", () => {
         selfId: peer("cyd"),
         isEligible: true,
         life: () => life,
+        isSucceeding: () => false,
         state: () => "online",
         onChange: () => {},
       });

@@ -13,6 +13,8 @@ export interface DepartureOptions {
   /** May be made a voter. */
   readonly isEligible: boolean;
   readonly life: () => Life | undefined;
+  /** One store is about to take the place of another, so that life is at its end, and the next one has not begun. */
+  readonly isSucceeding: () => boolean;
   readonly state: () => GroupState;
   /** What we tell others of ourselves changed. */
   readonly onChange: () => void;
@@ -22,7 +24,8 @@ export interface DepartureOptions {
 export class Departure {
   readonly #o: DepartureOptions;
   #isLeaving = false;
-  #isReleased = false;
+  /** A leader of this incarnation let us go. */
+  #releasedFrom: IncarnationId | undefined;
 
   constructor(options: DepartureOptions) {
     this.#o = options;
@@ -46,7 +49,7 @@ export class Departure {
         status.incarnation === incarnation && status.leader === peer && status.term > by.status.term,
     );
     if (isDeposed) return;
-    this.#isReleased = true;
+    this.#releasedFrom = incarnation;
     this.#o.conditions.notify();
   }
 
@@ -89,15 +92,15 @@ export class Departure {
   }
 
   /**
-   * Gives up the vote, if we have one or may just get one. Resolves when that is committed.
+   * Gives up the vote, if we have one or may just get one. Resolves when that is committed. Of a member that begins the group anew it is the vote
+   * in what it begins: otherwise that store would be left behind, and be the group's only voter once it is opened.
    * @throws `last-voter` there is nobody to follow us; `group-offline` no leader let us go in time
    */
   async leave(timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    const life = this.#o.life();
-    if (life === undefined || !this.#hasPart(life)) return;
     this.#begin();
+    if (!this.#hasPart) return;
     try {
-      if ((await this.#within(timeoutMs, signal, () => this.#hasLeft(life))) !== undefined) return;
+      if ((await this.#within(timeoutMs, signal, () => this.#hasLeft())) !== undefined) return;
     } catch (error) {
       this.#stay();
       throw error;
@@ -106,26 +109,29 @@ export class Departure {
     this.#stay();
     throw isLast
       ? mosaikError("last-voter", "no other member is there to take over the group")
-      : this.#offline("no leader let this member go in time");
+      : this.#offline("no leader let this member go in time, or the store of what it begins anew was not there");
   }
 
   /** As `leave`, for a member that is closed without a store to come back to: nobody waits for what cannot be. */
   async leaveQuietly(timeoutMs: number): Promise<void> {
     const life = this.#o.life();
-    if (life === undefined || !this.#hasPart(life)) return;
-    if (life.role === "voter" && !life.replica.isOpen) return;
+    if (!this.#hasPart || (life?.role === "voter" && !life.replica.isOpen)) return;
     this.#begin();
-    const isDone = (): true | undefined => (this.#isLast() ? true : this.#hasLeft(life));
+    const isDone = (): true | undefined => (this.#isLast() ? true : this.#hasLeft());
     await this.#within(timeoutMs, undefined, isDone).catch(() => undefined);
   }
 
   /** The leader may have made a voter of a reader that does not know it yet: then its vote is needed, until it is taken back. */
-  #hasPart(life: Life): boolean {
-    return life.role === "voter" || (this.#o.isEligible && life.leader !== undefined);
+  get #hasPart(): boolean {
+    if (this.#o.isSucceeding()) return true;
+    const life = this.#o.life();
+    return life?.role === "voter" || (this.#o.isEligible && life?.leader !== undefined);
   }
 
-  #hasLeft(life: Life): true | undefined {
-    if (this.#isReleased || this.#o.life() !== life) return true;
+  #hasLeft(): true | undefined {
+    if (this.#o.isSucceeding()) return undefined;
+    const life = this.#o.life();
+    if (life === undefined || life.incarnation === this.#releasedFrom) return true;
     return life.role === "voter" || this.#seesKeeper(life) ? undefined : true;
   }
 
@@ -139,7 +145,7 @@ export class Departure {
   }
 
   #begin(): void {
-    this.#isReleased = false;
+    this.#releasedFrom = undefined;
     this.#isLeaving = true;
     this.#o.onChange();
   }
@@ -151,7 +157,7 @@ export class Departure {
 
   /** The only voter, and no eligible reader in sight. */
   #isLast(): boolean {
-    const life = this.#o.life();
+    const life = this.#o.isSucceeding() ? undefined : this.#o.life();
     if (life === undefined || life.voters.some((voter) => peerOf(voter) !== this.#o.selfId)) return false;
     return !this.#o.bonds.all.some(
       ({ status }) => status.isEligible && !status.isLeaving && status.incarnation === life.incarnation,

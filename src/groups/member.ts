@@ -77,6 +77,7 @@ export class Member {
       selfId,
       isEligible: !options.isObserver,
       life: () => this.#life,
+      isSucceeding: () => this.founder.isSucceeding,
       state: () => this.state,
       onChange: () => this.#onChange(),
     });

@@ -49,6 +49,7 @@ export class Founder {
   #life: Life | undefined;
   /** A write that binds or sets aside is under way. */
   #isBusy = false;
+  #isSucceeding = false;
   /** The state that the group is to begin with. */
   #imported: Replica | undefined;
   #foundedHere = false;
@@ -78,6 +79,11 @@ export class Founder {
   /** Incarnations whose stores were set aside here, the latest last. */
   get left(): readonly IncarnationId[] {
     return this.#left;
+  }
+
+  /** The former store is given up for another one, and that is not open yet: whose vote this member has is not told by what is in its hands. */
+  get isSucceeding(): boolean {
+    return this.#isSucceeding;
   }
 
   /** Takes up the life that the store holds, or begins to look for one. */
@@ -160,6 +166,7 @@ export class Founder {
   #begin(life: Life, beginning: Beginning): Promise<void> {
     tellProbe(this.#o.context, life, beginning);
     this.#endLife(life);
+    this.#isSucceeding = true;
     return new Promise((resolve, reject) => {
       this.#busy(() =>
         this.#succeed(life, beginning).then(resolve, (cause: unknown) => {
@@ -179,6 +186,7 @@ export class Founder {
     this.#storage = storage;
     this.#life = undefined;
     this.#foundedHere = true;
+    this.#isSucceeding = false;
     this.#o.end(storage, true);
     logRecovered(this.#o.context, beginning, commit);
     this.#beginLife(incarnation, stored);

@@ -30,6 +30,7 @@ const REASONS: Readonly<Record<RecoverRefusal, string>> = {
   "no-snapshot": "the machine gives no snapshot that the group could begin with",
   "under-way": "another attempt is under way",
   changed: "this member's log or store changed meanwhile",
+  leaving: "this member is about to leave the group",
 };
 
 interface RecoverView {
@@ -145,6 +146,8 @@ export class Recovery {
   #recoverable(isForced: boolean): Life {
     const { context, life, others, isEligible } = this.#o;
     context.scope.signal.throwIfAborted();
+    // Its store is to be set aside: one that takes its place would be left behind.
+    if (context.isLeaving()) throw refused("leaving");
     return assertRecoverable({ life: life(), others: others(), isEligible, isForced });
   }
 }
