@@ -50,6 +50,8 @@ class Bench {
   readonly others: Seen[] = [];
   readonly begun: Beginning[] = [];
   last: LogPosition = { index: END, term: 1 };
+  /** Its store was doubted. */
+  isAside = false;
   readonly context = {
     env: this.env,
     scope: this.scope,
@@ -59,6 +61,7 @@ class Bench {
     runtime,
     compatibility: { own: { format: LOG_FORMAT } },
     bonds: { untried: [] },
+    isLeaving: () => false,
   } as unknown as LifeContext;
 
   async fill(): Promise<void> {
@@ -104,22 +107,22 @@ class Bench {
     return { position, chunks: [...chunks] };
   }
 
-  recover(isForced: boolean): Promise<void> {
+  recover(isForced: boolean, signal?: AbortSignal): Promise<void> {
     const { life } = this;
     const recovery = new Recovery({
       context: this.context,
       directory: { isBootstrapped: true } as PeerDirectory,
       isEligible: true,
       isLoaded: () => true,
-      life: () => life,
+      life: () => (this.isAside ? undefined : life),
       others: () => this.others,
       begin: async (_, beginning) => void this.begun.push(beginning),
     });
-    return recovery.run(isForced, 5_000, undefined);
+    return recovery.run(isForced, 5_000, signal);
   }
 
   /** Does this once, right before what was called for. */
-  before(method: "getRange" | "createSuccessor", work: () => Promise<void> | void): void {
+  before(method: "getRange" | "createSuccessor" | "openSnapshot", work: () => Promise<void> | void): void {
     const { storage } = this;
     const original = storage[method] as (...given: unknown[]) => Promise<never>;
     storage[method] = async (...given: unknown[]): Promise<never> => {
@@ -200,6 +203,29 @@ describe("recovery", () => {
     bench.before("createSuccessor", () => void (bench.last = { index: END - 1, term: 1 }));
     await rejects(bench.recover(true), refused("changed"));
     equal(bench.begun.length, 0);
+  });
+
+  for (const method of ["openSnapshot", "createSuccessor"] as const)
+    play(
+      `is refused if the store is set aside right before ${method}: it is not the member that is closed`,
+      async (bench) => {
+        bench.before(method, () => {
+          bench.isAside = true;
+          return bench.storage.setAside("doubted");
+        });
+        await rejects(bench.recover(true), refused("changed"));
+        equal(bench.begun.length, 0);
+      },
+    );
+
+  play("tells why it was given up by its caller, also if the store is set aside", async (bench) => {
+    const given = new AbortController();
+    bench.before("createSuccessor", () => {
+      bench.isAside = true;
+      given.abort(new Error("enough"));
+      return bench.storage.setAside("doubted");
+    });
+    await rejects(bench.recover(true, given.signal), { message: "enough" });
   });
 
   play("is refused once another member has begun the group anew, unless forced", async (bench) => {

@@ -1,5 +1,5 @@
 import type { PeerDirectory } from "../../discovery/index.ts";
-import { type MosaikError, mosaikError, type RecoverRefusal } from "../../env/index.ts";
+import { MosaikError, mosaikError, type RecoverRefusal } from "../../env/index.ts";
 import { type PeerId, UniqueId } from "../../identity/index.ts";
 import type { Index, LogPosition } from "../../raft/index.ts";
 import type { IncarnationId, Successor } from "../../storage/index.ts";
@@ -104,7 +104,7 @@ export class Recovery {
 
   async #recover(isForced: boolean, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const life = await this.#lookAround(isForced, timeoutMs, signal);
-    const beginning = await prepareRecovery(this.#o.context, life, signal);
+    const beginning = await this.#prepare(life, signal);
     try {
       signal?.throwIfAborted();
       if (this.#recoverable(isForced) !== life) throw refused("changed");
@@ -114,6 +114,19 @@ export class Recovery {
       throw cause;
     }
     await this.#o.begin(life, beginning);
+  }
+
+  /** What a store that was set aside meanwhile says of itself is nothing that the caller did, or could mend. @throws as `prepareRecovery` */
+  async #prepare(life: Life, signal: AbortSignal | undefined): Promise<Beginning> {
+    const { context } = this.#o;
+    try {
+      return await prepareRecovery(context, life, signal);
+    } catch (cause) {
+      context.scope.signal.throwIfAborted();
+      signal?.throwIfAborted();
+      const isOfStore = MosaikError.is(cause, "closed", "storage-failed");
+      throw isOfStore && this.#o.life() !== life ? refused("changed") : cause;
+    }
   }
 
   /**
