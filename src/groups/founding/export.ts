@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { assert, MosaikError, mosaikError, orAborted, type SnapshotRefusal } from "../../env/index.ts";
+import { assert, LIMITS, MosaikError, mosaikError, orAborted, type SnapshotRefusal } from "../../env/index.ts";
 import type { IncarnationId, Storage } from "../../storage/index.ts";
 import { DecodeError } from "../../wire/index.ts";
 import { memberId } from "../entries/index.ts";
@@ -90,13 +90,24 @@ export class ExportReader {
 
   /** @throws DecodeError; `snapshot-refused` for a newer version */
   push(bytes: Uint8Array): void {
+    this.feed(bytes);
+    while (this.decodeNext());
+  }
+
+  /** As `push`, for those who take it apart in slices: `decodeNext` does, until it says that nothing whole is left, and then more may come. */
+  feed(bytes: Uint8Array): void {
     const all = Buffer.concat([this.#rest, bytes]);
     const end = Math.max(0, all.length - HASH_BYTES);
     this.#rest = Buffer.from(all.subarray(end));
     const content = all.subarray(0, end);
     this.#hash.update(content);
     const from = this.#takeHead(content);
-    if (from < content.length) this.#decoder.push(content.subarray(from));
+    if (from < content.length) this.#decoder.feed(content.subarray(from));
+  }
+
+  /** @throws DecodeError */
+  decodeNext(): boolean {
+    return this.#decoder.decodeNext();
   }
 
   /** @throws DecodeError */
@@ -142,15 +153,26 @@ export async function readImport(
   return replica;
 }
 
-async function readState(
-  { scope, runtime }: LifeContext,
+/**
+ * Reads all of it, and lets the rest of the program have its turn: a source that has everything in memory would never do so. @internal
+ *
+ * @throws `snapshot-refused`
+ */
+export async function readState(
+  context: Pick<LifeContext, "env" | "scope"> & { readonly runtime: Pick<LifeContext["runtime"], "intake"> },
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<ReplicaState> {
+  const { scope, runtime } = context;
   const reader = new ExportReader(runtime.intake());
+  const pause = new Pause(context, undefined);
   try {
     for await (const bytes of untilAborted(source, scope.signal)) {
       if (!(bytes instanceof Uint8Array)) throw new DecodeError("not bytes");
-      reader.push(bytes);
+      for (let at = 0; at < bytes.length; at += LIMITS.snapshotChunkBytes) {
+        reader.feed(bytes.subarray(at, at + LIMITS.snapshotChunkBytes));
+        do if (pause.isDue) await pause.take();
+        while (reader.decodeNext());
+      }
     }
     return reader.end();
   } catch (cause) {

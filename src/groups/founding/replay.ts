@@ -12,11 +12,11 @@ const LOADS_MAX = 3;
 
 /** Lets the rest of the program have its turn, and ends the work when nobody wants it any more. */
 export class Pause {
-  readonly #context: LifeContext;
+  readonly #context: Pick<LifeContext, "env" | "scope">;
   readonly #signal: AbortSignal | undefined;
   #sinceUs: number;
 
-  constructor(context: LifeContext, signal: AbortSignal | undefined) {
+  constructor(context: Pick<LifeContext, "env" | "scope">, signal: AbortSignal | undefined) {
     this.#context = context;
     this.#signal = signal;
     this.#sinceUs = context.env.clock.monotonicUs();
