@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { peer } from "../../../test/groups/kit.ts";
 import { DecodeError } from "../../wire/index.ts";
 import type { Bond } from "../bonds/index.ts";
-import { encodeBatch, type NumberedBatch, type Support } from "../entries/index.ts";
+import { type CommandSupport, encodeBatch, type NumberedBatch, type Support } from "../entries/index.ts";
 import { defineMachine, runtimeOf } from "../machine/index.ts";
 import { CommandIntake } from "./command-intake.ts";
 
@@ -27,7 +27,7 @@ const batch = (number: number, ...commands: unknown[]): NumberedBatch => {
 };
 
 /** A leader at whose group `agreed` is in force; it takes what comes. */
-function desk(agreed: Support, expected?: number) {
+function desk(agreed: Support, expected?: number, support: CommandSupport = [peer("bob")]) {
   const taken: number[] = [];
   const ended: number[] = [];
   const office = {
@@ -42,7 +42,10 @@ function desk(agreed: Support, expected?: number) {
   const compatibility = {
     own,
     isComplete: own.commands.every((name) => agreed.commands.includes(name)),
-    lacking: [peer("bob")],
+    supportOf: (names: readonly string[], isLate: boolean) => {
+      deepEqual([names, isLate], [["scale"], true], "of the command that is refused alone, and nobody is waited for");
+      return support;
+    },
     behind: () => [peer("cyd")],
   };
   return { intake: new CommandIntake({ runtime, selfId: peer("ada"), compatibility }, office), taken, ended };
@@ -54,18 +57,23 @@ describe("commands on their way into a leader's log", () => {
   for (const from of ["its own node", "a member"] as const) {
     const give = ({ intake }: ReturnType<typeof desk>, batches: readonly NumberedBatch[]) =>
       from === "a member" ? intake.fromPeer(bondWith(own), SESSION, batches) : intake.fromSelf(SESSION, batches);
-    const members = from === "a member" ? [peer("cyd")] : [peer("bob")];
-
     it(`of ${from} are taken as far as all members can apply them; there the session ends`, () => {
       const at = desk(dropped);
       const answer = give(at, [batch(1, { add: 1 }), batch(2, { add: 2 }, { scale: 3 }), batch(3, { add: 4 })]);
-      deepEqual(answer, { type: "commands-unsupported", session: SESSION, number: 2, members });
+      deepEqual(answer, { type: "commands-unsupported", session: SESSION, number: 2, members: [peer("bob")] });
       deepEqual([at.taken, at.ended], [[1], [SESSION]]);
     });
 
     it(`of ${from} are taken if all can be applied`, () => {
       const at = desk(own);
       equal(give(at, [batch(1, { scale: 3 })]), undefined);
+      deepEqual([at.taken, at.ended], [[1], []]);
+    });
+
+    it(`of ${from} that are about to be agreed on are to be sent again, with all after them, and end no session`, () => {
+      const at = desk(dropped, undefined, "waiting");
+      const answer = give(at, [batch(1, { add: 1 }), batch(2, { scale: 3 }), batch(3, { add: 4 })]);
+      deepEqual(answer, { type: "commands-refused", session: SESSION, expected: 2 });
       deepEqual([at.taken, at.ended], [[1], []]);
     });
 
@@ -81,6 +89,7 @@ describe("commands on their way into a leader's log", () => {
     const garbage: NumberedBatch = { number: 1, count: 1, bytes: Uint8Array.of(1, 0xc1), start: 0, end: 2 };
     throws(() => desk(own).intake.fromPeer(bondWith(own), SESSION, [garbage]), DecodeError);
     const newer = bondWith({ ...own, version: 3 });
-    equal(desk(own).intake.fromPeer(newer, SESSION, [garbage])?.type, "commands-unsupported");
+    const answer = desk(own).intake.fromPeer(newer, SESSION, [garbage]);
+    deepEqual(answer, { type: "commands-unsupported", session: SESSION, number: 1, members: [peer("cyd")] });
   });
 });

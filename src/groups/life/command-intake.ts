@@ -12,7 +12,7 @@ import type { Office } from "./office.ts";
 export type CommandsAnswer = Extract<BondFrame, { type: "commands-refused" | "commands-unsupported" }>;
 
 type Context = Pick<LifeContext, "runtime" | "selfId"> & {
-  readonly compatibility: Pick<Compatibility, "own" | "isComplete" | "lacking" | "behind">;
+  readonly compatibility: Pick<Compatibility, "own" | "isComplete" | "supportOf" | "behind">;
 };
 type Desk = Pick<Office, "agreed" | "isServing" | "takeBatches" | "endSession">;
 
@@ -29,38 +29,53 @@ export class CommandIntake {
   /** @throws DecodeError */
   fromPeer(bond: Bond, session: Index, batches: readonly NumberedBatch[]): CommandsAnswer | undefined {
     const { runtime, compatibility } = this.#c;
-    const unknownAt = checkBatches(runtime, batches, {
+    const unknown = checkBatches(runtime, batches, {
       agreed: compatibility.isComplete ? undefined : this.#office.agreed,
       mayKnowMore: bond.machine !== undefined && !isSameSupport(bond.machine, compatibility.own),
     });
-    return this.#take(session, bond.peer, batches, unknownAt, () => compatibility.behind(bond));
+    return this.#take(session, bond.peer, batches, unknown, () => compatibility.behind(bond));
   }
 
   /** What was agreed may have changed since its caller sent it, or since another leader took it. */
   fromSelf(session: Index, batches: readonly NumberedBatch[]): CommandsAnswer | undefined {
     const { runtime, compatibility, selfId } = this.#c;
-    const unknownAt = compatibility.isComplete
+    const unknown = compatibility.isComplete
       ? undefined
       : checkBatches(runtime, batches, { agreed: this.#office.agreed, mayKnowMore: true });
-    return this.#take(session, selfId, batches, unknownAt, () => compatibility.lacking);
+    return this.#take(session, selfId, batches, unknown, () => [selfId]);
   }
 
-  /** A number cannot be left out, so the session ends there; its owner goes on in another one without this batch. */
+  /**
+   * A number cannot be left out, so the session ends there; its owner goes on in another one without this batch. If nobody lacks its command, it is
+   * about to be agreed on: then it is to be sent again, with what comes after it.
+   *
+   * @param unread - who lacks a command that we cannot even read
+   */
   #take(
     session: Index,
     owner: PeerId,
     batches: readonly NumberedBatch[],
-    unknownAt: number | undefined,
-    lacking: () => readonly PeerId[],
+    unknown: UnknownCommand | undefined,
+    unread: () => readonly PeerId[],
   ): CommandsAnswer | undefined {
-    const unknown = unknownAt === undefined ? undefined : batches[unknownAt];
-    const known = unknown === undefined ? batches : batches.slice(0, unknownAt);
+    const known = unknown === undefined ? batches : batches.slice(0, unknown.at);
     const expected = this.#office.takeBatches(session, owner, known);
     if (expected !== undefined) return { type: "commands-refused", session, expected };
     if (unknown === undefined || !this.#office.isServing) return undefined;
+    const { name, number } = unknown;
+    const support = name === undefined ? unread() : this.#c.compatibility.supportOf([name], true);
+    if (support === "waiting" || support === "agreed") return { type: "commands-refused", session, expected: number };
     this.#office.endSession(session);
-    return { type: "commands-unsupported", session, number: unknown.number, members: lacking() };
+    return { type: "commands-unsupported", session, number, members: support };
   }
+}
+
+/** In the batch of that number; `at` is its place among those that came with it. */
+interface UnknownCommand {
+  readonly at: number;
+  readonly number: number;
+  /** Undefined: our machine cannot read it. */
+  readonly name: string | undefined;
 }
 
 /**
@@ -75,15 +90,16 @@ function checkBatches(
   runtime: MachineRuntime,
   batches: readonly NumberedBatch[],
   { agreed, mayKnowMore }: { readonly agreed: Support | undefined; readonly mayKnowMore: boolean },
-): number | undefined {
+): UnknownCommand | undefined {
   const isNamed = agreed !== undefined && runtime.commandNames.length > 0;
   for (const [at, batch] of batches.entries()) {
+    const { number } = batch;
     try {
       for (const { name } of readCommands(batch, runtime.readCommand)) {
-        if (isNamed && !agreed.commands.includes(name)) return at;
+        if (isNamed && !agreed.commands.includes(name)) return { at, number, name };
       }
     } catch (cause) {
-      if (mayKnowMore) return at;
+      if (mayKnowMore) return { at, number, name: undefined };
       if (cause instanceof DecodeError) throw cause;
       throw new DecodeError("a command that the machine's codec does not know", { cause });
     }

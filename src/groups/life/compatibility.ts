@@ -50,14 +50,6 @@ export class Compatibility {
     return [...own, ...others.map(({ peer }) => peer)].slice(0, UNSUPPORTED_MEMBERS_MAX);
   }
 
-  /** Who lacks something of what our machine has, as far as we know. */
-  get lacking(): readonly PeerId[] {
-    const lacking = this.#members().filter(
-      ({ support }) => support === undefined || this.own.commands.some((name) => !support.commands.includes(name)),
-    );
-    return lacking.map(({ peer }) => peer).slice(0, UNSUPPORTED_MEMBERS_MAX);
-  }
-
   /** What to agree on next, if there is anything. @param agreed - the last such entry in our log */
   next(agreed: Support | undefined): Support | undefined {
     return decideVersion(
