@@ -4,7 +4,18 @@
  * `Network.create` makes this process a peer; `network.discovery` tells who else is there; `network.groups.join` makes it a member of a group,
  * whose state machine (`defineMachine`) is replicated by Raft. `mosaik/sim` runs the same code on virtual time.
  */
-export type { Attributes, Discovery, Peer, PeerCount, PeerEvent, PeerRule } from "./discovery/index.ts";
+export type {
+  AdmissionRule,
+  Attributes,
+  Discovery,
+  Peer,
+  PeerCount,
+  PeerEvent,
+  PeerRule,
+  Ticket,
+  TicketRule,
+  TicketValidator,
+} from "./discovery/index.ts";
 export {
   type Conditions,
   type ErrorCode,

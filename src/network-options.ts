@@ -1,4 +1,11 @@
-import { checkAttributes, checkBootstrap, checkTags } from "./discovery/index.ts";
+import {
+  checkAttributes,
+  checkBootstrap,
+  checkTags,
+  checkTicketSources,
+  type Ticket,
+  type TicketSource,
+} from "./discovery/index.ts";
 import {
   badOption,
   LIMITS,
@@ -31,6 +38,11 @@ export type NetworkOptions = Options<{
   tags: OneOrMore<string>;
   /** Small facts for others, such as the URL of your own service. At most 4 KiB. */
   attributes: Readonly<Record<string, string>>;
+  /**
+   * Shown to peers, whose validators judge them: at most 16, of 8 KiB each, 16 KiB with all else that this peer tells of itself. A function is
+   * called once, at the start.
+   */
+  tickets: OneOrMore<Ticket | (() => Ticket | Promise<Ticket>)>;
   /** pino and console fit. Default: warnings to stderr, more with `MOSAIK_LOG=debug`; `false`: silence. */
   logger: Logger | false;
 }>;
@@ -44,10 +56,22 @@ export interface CheckedOptions {
   readonly dataDir: string | undefined;
   readonly tags: readonly string[];
   readonly attributes: Readonly<Record<string, string>>;
+  readonly tickets: readonly TicketSource[];
   readonly logger: Logger;
 }
 
-const KNOWN = ["secret", "listen", "insecure", "advertise", "bootstrap", "dataDir", "tags", "attributes", "logger"];
+const KNOWN = [
+  "secret",
+  "listen",
+  "insecure",
+  "advertise",
+  "bootstrap",
+  "dataDir",
+  "tags",
+  "attributes",
+  "tickets",
+  "logger",
+];
 
 /** @throws `bad-option` naming the option, `insecure-listen`: at once, before anything is bound */
 export function checkNetworkOptions(name: string, options: NetworkOptions, defaultLogger: Logger): CheckedOptions {
@@ -80,6 +104,7 @@ export function checkNetworkOptions(name: string, options: NetworkOptions, defau
     dataDir: checkDataDir(options.dataDir),
     tags: checkTags(listOf("tags", options.tags)),
     attributes: checkAttributes(options.attributes ?? {}) as Readonly<Record<string, string>>,
+    tickets: checkTicketSources(options.tickets),
     logger: options.logger === false ? silentLogger : (options.logger ?? defaultLogger),
   };
 }

@@ -1,4 +1,10 @@
-import { createDiscovery, type Discovery, type DiscoveryService } from "./discovery/index.ts";
+import {
+  createDiscovery,
+  type Discovery,
+  type DiscoveryService,
+  issueTickets,
+  type Ticket,
+} from "./discovery/index.ts";
 import {
   type Conditions,
   type Env,
@@ -80,6 +86,7 @@ export const Network = {
    *
    * @param name - who uses the same name, and the same secret, is in the same network
    * @throws `bad-option`, `insecure-listen`, `address-in-use`
+   * @throws `too-large` what it tells of itself (tags, attributes, tickets) is above `LIMITS.entryBytesMax`
    * @throws `data-dir-locked` another process, or another network of this one, has the directory
    * @throws `storage-failed` the directory cannot be had, or the identity in it is damaged
    */
@@ -96,7 +103,7 @@ export async function createNetwork(name: string, options: NetworkOptions, world
 
 async function startNode(name: string, options: CheckedOptions, world: World): Promise<Network> {
   try {
-    const node = new Node(name, options, world);
+    const node = new Node(name, options, await issueTickets(options.tickets), world);
     await node.start();
     return node;
   } catch (error) {
@@ -121,7 +128,7 @@ class Node implements Network {
   #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
   #closing: Promise<void> | undefined;
 
-  constructor(name: string, options: CheckedOptions, world: World) {
+  constructor(name: string, options: CheckedOptions, tickets: readonly Ticket[], world: World) {
     const { env, identity, storage, probe } = world;
     const { logger, secrets } = options;
     const onBug = (cause: unknown): void => this.#fail(cause);
@@ -155,6 +162,7 @@ class Node implements Network {
       bootstrap: options.bootstrap,
       tags: options.tags,
       attributes: options.attributes,
+      tickets,
       logger,
       onFailure: onBug,
     });

@@ -11,6 +11,7 @@ export class Directory implements PeerDirectory {
   readonly #local: LocalEntry;
   readonly #driver: () => Driver;
   readonly #listeners = new Set<(change: DirectoryChange) => void>();
+  readonly #selfListeners = new Set<() => void>();
   /** Made once for each version of an entry. */
   readonly #peers = new WeakMap<PeerEntry, Peer>();
 
@@ -25,14 +26,20 @@ export class Directory implements PeerDirectory {
     return this.#driver().sources.isBootstrapped;
   }
 
+  get self(): PeerEntry {
+    return this.#local.entry;
+  }
+
   get(id: PeerId): PeerEntry | undefined {
     return this.#driver().catalog.get(id);
   }
 
   inGroup(group: UniqueId): readonly PeerEntry[] {
-    return this.#driver()
-      .catalog.entries()
-      .filter((entry) => entry.groups.includes(group));
+    return this.#entries().filter((entry) => entry.groups.includes(group));
+  }
+
+  producing(stream: UniqueId): readonly PeerEntry[] {
+    return this.#entries().filter((entry) => entry.streams.includes(stream));
   }
 
   onChange(listener: (change: DirectoryChange) => void): () => void {
@@ -44,20 +51,32 @@ export class Directory implements PeerDirectory {
     };
   }
 
-  /** @throws `too-large` */
+  onSelfChange(listener: () => void): () => void {
+    const own = (): void => listener();
+    this.#selfListeners.add(own);
+    return () => {
+      this.#selfListeners.delete(own);
+    };
+  }
+
   advertiseGroup(group: UniqueId): void {
-    const { groups } = this.#local.entry;
-    if (groups.includes(group)) return;
-    if (groups.length >= LIMITS.entryGroupsMax) {
-      throw mosaikError("too-large", `a peer is in at most ${LIMITS.entryGroupsMax} groups`);
-    }
-    this.#driver().changeLocal({ groups: [...groups, group] });
+    this.#advertise("groups", group, LIMITS.entryGroupsMax);
   }
 
   withdrawGroup(group: UniqueId): void {
-    const { groups } = this.#local.entry;
-    if (!groups.includes(group) || this.#driver().isClosed) return;
-    this.#driver().changeLocal({ groups: groups.filter((other) => other !== group) });
+    this.#withdraw("groups", group);
+  }
+
+  advertiseStream(stream: UniqueId): void {
+    this.#advertise("streams", stream, LIMITS.entryStreamsMax);
+  }
+
+  withdrawStream(stream: UniqueId): void {
+    this.#withdraw("streams", stream);
+  }
+
+  introduce(id: PeerId): void {
+    this.#driver().introduce(id);
   }
 
   /** Calls the listeners there are now. */
@@ -65,22 +84,43 @@ export class Directory implements PeerDirectory {
     for (const listener of [...this.#listeners]) if (this.#listeners.has(listener)) listener(change);
   }
 
+  /** Our own entry says something else. */
+  tellSelf(): void {
+    for (const listener of [...this.#selfListeners]) if (this.#selfListeners.has(listener)) listener();
+  }
+
   peer(id: PeerId): Peer | undefined {
-    const entry = this.get(id);
-    return entry === undefined ? undefined : this.#peerOf(entry);
+    const entry = id === this.selfId ? this.self : this.get(id);
+    return entry === undefined ? undefined : this.peerOf(entry);
   }
 
   /** By id. */
   peers(): readonly Peer[] {
-    return this.#driver()
-      .catalog.entries()
-      .map((entry) => this.#peerOf(entry));
+    return this.#entries().map((entry) => this.peerOf(entry));
   }
 
-  #peerOf(entry: PeerEntry): Peer {
+  #entries(): readonly PeerEntry[] {
+    return this.#driver().catalog.entries();
+  }
+
+  #advertise(kind: "groups" | "streams", id: UniqueId, max: number): void {
+    const ids = this.self[kind];
+    if (ids.includes(id)) return;
+    if (ids.length >= max) throw mosaikError("too-large", `a peer tells of at most ${max} ${kind}`);
+    this.#driver().changeLocal({ [kind]: [...ids, id] });
+  }
+
+  #withdraw(kind: "groups" | "streams", id: UniqueId): void {
+    const ids = this.self[kind];
+    if (!ids.includes(id) || this.#driver().isClosed) return;
+    this.#driver().changeLocal({ [kind]: ids.filter((other) => other !== id) });
+  }
+
+  /** As users see it. */
+  peerOf(entry: PeerEntry): Peer {
     const known = this.#peers.get(entry);
     if (known !== undefined) return known;
-    const peer = makePeer(entry, undefined);
+    const peer = makePeer(entry, entry.id === this.selfId ? 0 : undefined);
     this.#peers.set(entry, peer);
     return peer;
   }

@@ -1,11 +1,11 @@
-import { badOption, LIMITS, mosaikError, type Subscription, SubscriptionQueue } from "../env/index.ts";
+import { badOption, LIMITS, mosaikError, type OneOrMore, type Subscription, SubscriptionQueue } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { DialError, parsePeerAddress } from "../transport/index.ts";
 import type { Directory } from "./directory.ts";
 import type { Driver } from "./driver.ts";
 import type { LocalContent, LocalEntry } from "./local.ts";
-import { asList, checkAttributes, checkTags, type OneOrMore } from "./options.ts";
-import { type Attributes, fits, makePeer, type Peer, type PeerRule } from "./peer.ts";
+import { asList, checkAttributes, checkTags } from "./options.ts";
+import { type Attributes, fits, type Peer, type PeerRule } from "./peer.ts";
 import { describe } from "./sources.ts";
 import type { DirectoryChange } from "./types.ts";
 
@@ -32,7 +32,7 @@ export interface Discovery {
   readonly self: Peer;
   /** Ourselves included. */
   get(id: PeerId): Peer | undefined;
-  /** The others that fit, by id. Local and immediate. */
+  /** The others that fit, by id. Local and immediate, so it cannot judge tickets, which takes time. */
   peers(rule?: PeerRule): Peer[];
   /**
    * A peer begins or ceases to fit, or changes. From now on; at most `LIMITS.subscriptionItemsMax` wait for the reader, then one
@@ -68,11 +68,11 @@ export class PublicDiscovery implements Discovery {
   }
 
   get self(): Peer {
-    return makePeer(this.#local.entry, undefined);
+    return this.#directory.peerOf(this.#local.entry);
   }
 
   get(id: PeerId): Peer | undefined {
-    return id === this.#local.entry.id ? this.self : this.#directory.peer(id);
+    return this.#directory.peer(id);
   }
 
   peers(rule: PeerRule = {}): Peer[] {

@@ -8,8 +8,9 @@ import { newCounters } from "./counters.ts";
 import { Dialer } from "./dialer.ts";
 import { signDeparture } from "./entry.ts";
 import { Exchange } from "./exchange.ts";
+import { Introductions } from "./introductions.ts";
 import { hasRoom, LinkTable, type LinkTableOwner, type Neighbour } from "./links.ts";
-import type { LocalContent, LocalEntry } from "./local.ts";
+import { isSameContent, type LocalContent, type LocalEntry } from "./local.ts";
 import { DISCOVERY_PROTOCOL, decodeOpening, encodeNews, encodeOpening, FRAME, type News } from "./messages.ts";
 import type { KeyConflict } from "./own-key.ts";
 import type { Settings } from "./settings.ts";
@@ -31,6 +32,8 @@ export interface DriverInit {
   readonly bootstrap: readonly { readonly text: string; readonly address: PeerAddress }[];
   readonly settings: Settings;
   readonly onChange: (change: DirectoryChange) => void;
+  /** Our own entry says something else. */
+  readonly onSelfChange: () => void;
   /** A bug of ours, not a peer's fault. */
   readonly onFailure: (cause: unknown) => void;
 }
@@ -45,6 +48,7 @@ export class Driver implements LinkTableOwner {
   readonly #init: DriverInit;
   readonly #scope: Scope;
   readonly #exchange: Exchange;
+  readonly #introductions: Introductions;
   #isClosed = false;
   #closing: Promise<void> | undefined;
 
@@ -83,6 +87,7 @@ export class Driver implements LinkTableOwner {
       dial: (address: PeerAddress) => this.dial(address, scope.signal),
       adopt: (link: Link) => this.adopt(link),
       isLinked: (id: PeerId) => this.links.get(id) !== undefined,
+      entryOf: (id: PeerId) => this.catalog.get(id),
     };
     this.sources = new Sources({
       ...shared,
@@ -90,6 +95,7 @@ export class Driver implements LinkTableOwner {
       isKnown: (id) => this.links.get(id) !== undefined || this.catalog.get(id) !== undefined,
       hasNeighbours: () => this.links.size > 0,
     });
+    this.#introductions = new Introductions(shared);
     this.dialer = new Dialer({
       ...shared,
       selfId,
@@ -97,7 +103,6 @@ export class Driver implements LinkTableOwner {
       neighboursMax: settings.neighboursMax,
       unreachableAfterMs: settings.unreachableAfterMs,
       entries: () => this.catalog.entries(),
-      entryOf: (id) => this.catalog.get(id),
       linkCount: () => this.links.size,
       onSuspect: (id) => this.#exchange.suspect(id),
       onUnreachable: (id) => this.#onUnreachable(id),
@@ -127,7 +132,15 @@ export class Driver implements LinkTableOwner {
 
   /** One signed update, on its way to all neighbours at the end of the turn. @throws `too-large` */
   changeLocal(change: Partial<LocalContent>): void {
+    const { local, onSelfChange } = this.#init;
+    const before = local.entry;
     this.#exchange.changeLocal(change);
+    if (!isSameContent(before, local.entry)) onSelfChange();
+  }
+
+  /** As `PeerDirectory.introduce`. */
+  introduce(id: PeerId): void {
+    this.#introductions.begin(id);
   }
 
   /** The link must be handed to `adopt` in the turn that it comes. */

@@ -9,7 +9,7 @@ import {
   verifySignature,
 } from "../identity/index.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../wire/index.ts";
-import type { Departure, EntryTicket, EntryVersion, PeerEntry, SignedEntry } from "./types.ts";
+import type { Departure, EntryVersion, PeerEntry, SignedEntry, Ticket } from "./types.ts";
 
 /**
  * The form of an entry. An entry of another form is skipped, not refused: its neighbours may be newer than we are.
@@ -147,7 +147,7 @@ function readIds(reader: ByteReader, max: number): UniqueId[] {
   );
 }
 
-function readTickets(reader: ByteReader): EntryTicket[] {
+function readTickets(reader: ByteReader): Ticket[] {
   const tickets = readList(reader, LIMITS.ticketsMax, 33, () => ({
     class: reader.id(),
     data: reader.bytesCopy(LIMITS.ticketBytesMax),
@@ -189,7 +189,7 @@ function requireAscending<T extends string>(items: T[], what: string): T[] {
   return items;
 }
 
-export function compareTickets(a: EntryTicket, b: EntryTicket): number {
+export function compareTickets(a: Ticket, b: Ticket): number {
   if (a.class !== b.class) return a.class < b.class ? -1 : 1;
   return Buffer.compare(a.data, b.data);
 }

@@ -27,17 +27,25 @@ export {
   FRAME,
   type News,
 } from "./messages.ts";
-export { checkAttributes, checkBootstrap, checkTags, type OneOrMore } from "./options.ts";
+export { asList, checkAttributes, checkBootstrap, checkTags } from "./options.ts";
 export { OwnKey } from "./own-key.ts";
 export { type Attributes, fits, type Peer, type PeerRule } from "./peer.ts";
 export { createDiscovery, type DiscoveryOptions, type DiscoveryService } from "./service.ts";
 export { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
+export {
+  type AdmissionRule,
+  checkTicketSources,
+  issueTickets,
+  type TicketRule,
+  type TicketSource,
+  type TicketValidator,
+} from "./tickets.ts";
 export type {
   Departure,
   DirectoryChange,
-  EntryTicket,
   EntryVersion,
   PeerDirectory,
   PeerEntry,
   SignedEntry,
+  Ticket,
 } from "./types.ts";

@@ -1,7 +1,8 @@
+import { Buffer } from "node:buffer";
 import { LIMITS, mosaikError } from "../env/index.ts";
 import { type Identity, SIGNATURE_BYTES, type UniqueId } from "../identity/index.ts";
-import { compareTickets, signEntry } from "./entry.ts";
-import type { EntryTicket, EntryVersion, PeerEntry, SignedEntry } from "./types.ts";
+import { compareTickets, encodeEntry, signEntry } from "./entry.ts";
+import type { EntryVersion, PeerEntry, SignedEntry, Ticket } from "./types.ts";
 import { isNewer, nextVersion } from "./version.ts";
 
 /** What a peer may change of its own entry. Order and duplicates do not matter, save for the order of addresses. */
@@ -11,7 +12,7 @@ export interface LocalContent {
   readonly attributes: Readonly<Record<string, string>>;
   readonly groups: readonly UniqueId[];
   readonly streams: readonly UniqueId[];
-  readonly tickets: readonly EntryTicket[];
+  readonly tickets: readonly Ticket[];
 }
 
 const EMPTY: LocalContent = { addresses: [], tags: [], attributes: {}, groups: [], streams: [], tickets: [] };
@@ -96,6 +97,11 @@ export class LocalEntry {
   }
 }
 
+/** Whether two entries of one peer say the same, whatever their versions. */
+export function isSameContent(a: PeerEntry, b: PeerEntry): boolean {
+  return a === b || Buffer.compare(encodeEntry({ ...a, version: b.version }), encodeEntry(b)) === 0;
+}
+
 function canonical(content: LocalContent): LocalContent {
   const keys = Object.keys(content.attributes).sort();
   return {
@@ -112,7 +118,7 @@ function sortedSet<T extends string>(items: readonly T[]): readonly T[] {
   return [...new Set(items)].sort();
 }
 
-function sortedTickets(tickets: readonly EntryTicket[]): readonly EntryTicket[] {
+function sortedTickets(tickets: readonly Ticket[]): readonly Ticket[] {
   const sorted = [...tickets].sort(compareTickets);
   return sorted.filter((ticket, index) => {
     const previous = sorted[index - 1];

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS, MosaikError } from "../env/index.ts";
-
+import { UniqueId } from "../identity/index.ts";
 import { checkAttributes, checkBootstrap, checkTags } from "./options.ts";
 import { fits, makePeer } from "./peer.ts";
 import { entryOf, identityOf } from "./testing.ts";
+import { checkTicketSources, issueTickets } from "./tickets.ts";
 
 function refused(option: string, attempt: () => unknown): void {
   assert.throws(attempt, (error) => MosaikError.is(error, "bad-option") && error.details.option === option);
@@ -72,4 +73,58 @@ test("a rule holds when all its parts hold; an unmeasured peer fails a limit on 
     [peer, { where: (candidate: typeof peer) => candidate.tags.has("b") }, true],
   ] as const;
   for (const [candidate, rule, expected] of rows) assert.equal(fits(candidate, rule), expected, JSON.stringify(rule));
+});
+
+const CLASS = UniqueId.from("tickets of tests");
+
+test("tickets: one or more, or functions that make them; checked before any is called", () => {
+  let calls = 0;
+  const make = (): { class: UniqueId; data: Uint8Array } => {
+    calls += 1;
+    return { class: CLASS, data: new Uint8Array(2) };
+  };
+  assert.deepEqual(checkTicketSources(undefined), []);
+  assert.deepEqual(checkTicketSources(make), [make]);
+  assert.deepEqual(checkTicketSources({ class: CLASS, data: Buffer.of(7) }), [
+    { class: CLASS, data: Uint8Array.of(7) },
+  ]);
+  const good = { class: CLASS, data: new Uint8Array(LIMITS.ticketBytesMax) };
+  assert.equal(checkTicketSources(Array(LIMITS.ticketsMax).fill(good)).length, LIMITS.ticketsMax);
+  const bad = [
+    ...[1, "ticket", null, [null], {}, { ...good, class: "short" }, { ...good, data: "text" }, { ...good, data: [1] }],
+    { ...good, data: new Uint8Array(LIMITS.ticketBytesMax + 1) },
+    [make, good, 1],
+    Array(LIMITS.ticketsMax + 1).fill(make),
+  ];
+  for (const value of bad) refused("tickets", () => checkTicketSources(value));
+  assert.equal(calls, 0);
+});
+
+test("a function that makes a ticket is called once; one that throws is a wrong option, with its cause", async () => {
+  const ticket = { class: CLASS, data: Uint8Array.of(1) };
+  let calls = 0;
+  const sources = [
+    ticket,
+    () => ticket,
+    async () => {
+      calls += 1;
+      return { class: CLASS, data: Uint8Array.of(2) };
+    },
+  ];
+  assert.deepEqual(await issueTickets(sources), [ticket, ticket, { class: CLASS, data: Uint8Array.of(2) }]);
+  assert.equal(calls, 1);
+  const cause = new Error("the secret is 1234");
+  const failing = [
+    () => Promise.reject(cause),
+    () => {
+      throw cause;
+    },
+  ];
+  for (const source of failing) {
+    await assert.rejects(
+      issueTickets([ticket, source]),
+      (error) => MosaikError.is(error, "bad-option") && error.cause === cause && !error.message.includes("1234"),
+    );
+  }
+  await assert.rejects(issueTickets([() => ({ class: CLASS, data: "text" }) as never]), { code: "bad-option" });
 });

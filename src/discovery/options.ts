@@ -1,12 +1,10 @@
-import { badOption, LIMITS } from "../env/index.ts";
+import { badOption, LIMITS, type OneOrMore } from "../env/index.ts";
 import { type PeerAddress, parsePeerAddress } from "../transport/index.ts";
 import { attributesBytes, isTagText, isWellFormed } from "./entry.ts";
 
-export type OneOrMore<T> = T | readonly T[];
-
-export function asList<T extends string>(value: OneOrMore<T> | undefined): readonly T[] {
+export function asList<T>(value: OneOrMore<T> | undefined): readonly T[] {
   if (value === undefined) return [];
-  return typeof value === "string" ? [value] : (value as readonly T[]);
+  return Array.isArray(value) ? (value as readonly T[]) : [value as T];
 }
 
 /** @throws `bad-option` at once, with the option's name */

@@ -1,5 +1,5 @@
+import type { OneOrMore } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
-import type { OneOrMore } from "./options.ts";
 import { asList } from "./options.ts";
 import type { PeerEntry } from "./types.ts";
 

@@ -8,7 +8,8 @@ import { Driver } from "./driver.ts";
 import { LocalEntry } from "./local.ts";
 import { checkAttributes, checkBootstrap, checkTags } from "./options.ts";
 import { makeSettings, type Settings } from "./settings.ts";
-import type { PeerDirectory } from "./types.ts";
+import { checkTickets } from "./tickets.ts";
+import type { PeerDirectory, Ticket } from "./types.ts";
 
 export interface DiscoveryOptions {
   readonly env: Env;
@@ -20,6 +21,8 @@ export interface DiscoveryOptions {
   readonly bootstrap: readonly string[];
   readonly tags: readonly string[];
   readonly attributes: Readonly<Record<string, string | undefined>>;
+  /** Default: none. */
+  readonly tickets?: readonly Ticket[];
   readonly logger: Logger;
   /** Of this life, on the wall clock. Default: now. Must grow with each restart under the same key. */
   readonly startMs?: number;
@@ -38,6 +41,8 @@ export interface DiscoveryService {
   readonly counters: Readonly<DiscoveryCounters>;
   /** Open discovery links. */
   readonly neighbourCount: number;
+  /** Shows these tickets instead of those before, in one signed update. @throws `bad-option`, `too-large`; nothing changed then */
+  changeTickets(tickets: readonly Ticket[]): void;
   /** Announces the departure, flushes, closes the links, ends all waits. Ends within a second. Idempotent. */
   close(): Promise<void>;
   /** Plain JSON, for people and tests. */
@@ -48,7 +53,11 @@ export interface DiscoveryService {
 export function createDiscovery(options: DiscoveryOptions): DiscoveryService {
   const { env, identity, endpoint, network, logger } = options;
   const bootstrap = checkBootstrap(options.bootstrap);
-  const content = { tags: checkTags(options.tags), attributes: checkAttributes(options.attributes) };
+  const content = {
+    tags: checkTags(options.tags),
+    attributes: checkAttributes(options.attributes),
+    tickets: checkTickets(options.tickets),
+  };
   const startMs = options.startMs ?? env.clock.wallMs();
   const local = new LocalEntry({ identity, network, startMs, content });
   const directory = new Directory({ local, driver: () => driver });
@@ -62,6 +71,7 @@ export function createDiscovery(options: DiscoveryOptions): DiscoveryService {
     bootstrap,
     settings: makeSettings(options.settings),
     onChange: (change) => directory.tell(change),
+    onSelfChange: () => directory.tellSelf(),
     onFailure: options.onFailure ?? ((cause) => logger.error({ cause }, "discovery failed")),
   });
   const discovery = new PublicDiscovery({ local, driver, directory });
@@ -73,6 +83,7 @@ export function createDiscovery(options: DiscoveryOptions): DiscoveryService {
     get neighbourCount() {
       return driver.links.size;
     },
+    changeTickets: (tickets) => driver.changeLocal({ tickets: checkTickets(tickets) }),
     close: async () => {
       const closing = driver.close();
       discovery.close();

@@ -69,6 +69,8 @@ export const LIMITS = {
   /** Open discovery links, whoever dialled. */
   discoveryLinksMax: 256,
   bootstrapMax: 64,
+  /** Dials to peers that should know us, under way at a time. */
+  introductionsMax: 16,
   /** Signatures verified in one turn, whoever sent them, and from one such turn to the next. One takes 0.1 to 0.25 ms. */
   verificationsPerTurnMax: 16,
   verificationTurnMs: 5,

@@ -154,6 +154,8 @@ describe("wrong options", () => {
       ["bootstraps", { bootstraps: [] }],
       ["dataDir", { dataDir: "" }],
       ["dataDir", { dataDir: 7 }],
+      ["tickets", { tickets: "a token" }],
+      ["tickets", { tickets: [() => Promise.reject(new Error("no key"))] }],
     ];
     for (const [option, options] of wrong) {
       await rejects(start(options), { code: "bad-option", details: { option } }, option);

@@ -169,7 +169,7 @@ export class Crowd {
     };
     const others = (group: UniqueId): PeerEntry[] =>
       [...this.#entries.values()].filter(({ id, groups }) => id !== node.id && groups.includes(group));
-    return {
+    const directory: Partial<PeerDirectory> = {
       selfId: node.id,
       get: (id) => this.#entries.get(id),
       inGroup: (group) => others(group).sort((a, b) => (a.id < b.id ? -1 : 1)),
@@ -181,6 +181,8 @@ export class Crowd {
       withdrawGroup: (group) => change((groups) => groups.filter((other) => other !== group)),
       isBootstrapped: true,
     };
+    // Groups ask it for no more.
+    return directory as PeerDirectory;
   }
 
   /** All that changed in the same 10 ms is told at once. */
