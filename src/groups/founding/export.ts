@@ -139,15 +139,14 @@ export async function readImport(
 ): Promise<Replica> {
   const { runtime, compatibility, selfId } = context;
   if (storage.incarnation !== undefined) throw snapshotRefused("group-exists");
-  const { snapshot, restore } = runtime.create();
-  if (snapshot === undefined || restore === undefined) throw snapshotRefused("no-snapshot");
+  const replica = emptyReplica(context);
+  if (!replica.isPortable) throw snapshotRefused("no-snapshot");
   const state = await readState(context, source);
   const { machine, agreed } = state;
   if (machine.name !== runtime.name) throw snapshotRefused("other-machine");
   const isNewer = machine.version > runtime.version || (agreed?.version ?? 0) > runtime.version;
   if (isNewer || (agreed?.format ?? 0) > compatibility.own.format) throw snapshotRefused("newer-version");
   if (Math.max(state.position, state.timeMs) > NUMBER_MAX) throw snapshotRefused("damaged");
-  const replica = emptyReplica(context);
   replica.restore({ ...BEGIN, voters: [memberId(selfId, storage.storeId)] }, state);
   if (replica.failure !== undefined) throw machineFailed(replica.failure, "not-applied");
   return replica;

@@ -21,7 +21,7 @@ import {
 import type { Life, LifeContext } from "../life/index.ts";
 import { ChunkList, defineMachine, runtimeOf } from "../machine/index.ts";
 import { batchOf, encodeCommand } from "../testing.ts";
-import { ExportReader, exportState } from "./export.ts";
+import { ExportReader, exportState, readImport } from "./export.ts";
 import type { Seen } from "./founding.ts";
 import { type Beginning, Recovery } from "./recovery.ts";
 import { emptyReplica } from "./replay.ts";
@@ -183,6 +183,21 @@ describe("a store that is read while it is in use", () => {
       await rejects(bench.recover(true), refused("changed"));
     }
     deepEqual(bench.begun, []);
+  });
+});
+
+describe("an import", () => {
+  play("makes no machine but that of its replica, which makes another one to take the state", async (bench) => {
+    const bytes: Uint8Array[] = [];
+    for await (const piece of exportState(bench.context, bench.life, undefined)) bytes.push(piece);
+    let machines = 0;
+    const create: typeof runtime.create = () => {
+      machines++;
+      return runtime.create();
+    };
+    const context = { ...bench.context, runtime: { ...runtime, create } };
+    const replica = await readImport(context, memoryStore(bench.env, "bob"), bytes);
+    deepEqual([replica.position, machines], [20, 2]);
   });
 });
 

@@ -173,6 +173,11 @@ export class Replica {
     return this.#voters;
   }
 
+  /** The machine can give its state, and take one. */
+  get isPortable(): boolean {
+    return this.#machine.snapshot !== undefined && this.#machine.restore !== undefined;
+  }
+
   /** There is a state to give: the machine can, and did not fail, and the incarnation serves. */
   get hasSnapshots(): boolean {
     const { snapshot } = this.#machine;

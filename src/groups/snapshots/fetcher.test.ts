@@ -52,10 +52,12 @@ const hashText = (data: Uint8Array): string => Buffer.from(hashOf(data)).toStrin
 /** Counts what it is given before anything else has its turn. */
 class CountingIntake extends ChunkList {
   longest = 0;
+  count = 0;
   #run = 0;
 
   override add(chunk: unknown): void {
     super.add(chunk);
+    this.count++;
     if (this.#run === 0) void Promise.resolve().then(() => (this.#run = 0));
     this.longest = Math.max(this.longest, ++this.#run);
   }
@@ -190,6 +192,26 @@ describe("a snapshot on its way in", () => {
     deepEqual([...(bench.fetched[0]?.state.chunks ?? [])], pieces);
     ok(intake.longest <= 256, `${intake.longest} pieces at once`);
     equal(await bench.installed(), hashText(small));
+  });
+
+  play("is asked for further while a chunk is decoded", async (bench) => {
+    const pieces = Array.from({ length: 200_000 }, (_, i) => i);
+    const small = dataOf("", 5, 1, pieces);
+    ok(chunksOf(small.length) > 2);
+    const intake = new CountingIntake();
+    bench.intake = intake;
+    const bob = bench.add("bob", small);
+    // While the second is on its way, the first alone gives a reason to ask for more.
+    bob.answer = (chunk) => (chunk === 1 ? undefined : chunkOf(small, chunk));
+    const decodedAt = new Map<number, number>();
+    const send = bob.send.bind(bob);
+    bob.send = (frame) => {
+      if (frame.type === "snapshot-fetch") decodedAt.set(frame.chunk, intake.count);
+      send(frame);
+    };
+    bench.fetcher.want(64);
+    while (!decodedAt.has(2)) await bench.sleep(1);
+    ok((decodedAt.get(2) ?? 0) <= 256, `${decodedAt.get(2)} pieces were decoded before`);
   });
 
   play("comes from the leader if nobody else has it", async (bench) => {

@@ -289,7 +289,10 @@ export class SnapshotFetcher {
   #decode(transfer: Transfer, data: Uint8Array): void {
     try {
       const isDone = workSlice(this.#o.env, () => !transfer.decoder.decodeNext());
-      if (!isDone) return this.#pause(transfer, () => this.#decode(transfer, data));
+      if (!isDone) {
+        this.#pause(transfer, () => this.#decode(transfer, data));
+        return this.#pump(transfer);
+      }
     } catch (cause) {
       if (!(cause instanceof DecodeError)) throw cause;
       return this.#onNonsense(transfer);
