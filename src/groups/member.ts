@@ -207,7 +207,7 @@ export class Member {
         onSessionEnd: (session, last) => this.proposer.onSessionEnd(session, last),
         onAgreed: () => {
           this.bonds.dropOutdated();
-          this.onDemand();
+          this.#resume();
         },
         onFailure: (failure) => this.#onMachineFailure(failure),
         isWatched: () => this.observations.isWatched,
@@ -303,13 +303,18 @@ export class Member {
     this.departure.tick();
     this.proposer.sweep();
     this.reads.sweep();
-    if (this.proposer.isBusy || this.reads.pending > 0) this.onDemand();
+    this.#resume();
     if (this.#ticks % TICKS_PER_SECOND !== 0 || this.#storage === undefined) return;
     this.observations.reportRivals();
     if (!this.#scope.isClosed) this.#teller.tellPosition(this.status());
     this.founder.evaluate();
     this.bonds.refresh();
     this.conditions.notify();
+  }
+
+  /** What waits may go on now. With nothing to ask for, the leader is left alone: each observer would make a bond with it. */
+  #resume(): void {
+    if (this.proposer.isBusy || this.reads.pending > 0) this.onDemand();
   }
 
   #onApplied(): void {

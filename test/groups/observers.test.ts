@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS } from "../../src/env/index.ts";
+import { defineMachine, type RoleOptions } from "../../src/groups/index.ts";
 import { Crowd, type CrowdNode } from "./crowd.ts";
 import { Counter, type Counters, expectErrors, scenario } from "./nodes.ts";
 
@@ -11,6 +12,7 @@ interface Inside {
   readonly distance: number;
   readonly following: { readonly pullers: number };
   readonly bonds: readonly object[];
+  readonly agreed?: { readonly version: number };
 }
 
 const inside = (node: CrowdNode): Inside => node.groups.inspect()[0] as Inside;
@@ -112,6 +114,43 @@ play(
     equal((await observers[0]?.query("value"))?.result, 24);
   },
 );
+
+play("observers that have nothing to ask leave the leader alone when the group agrees on a version", async (crowd) => {
+  const machineOf = (version: number) =>
+    defineMachine("sum", { version, state: () => ({}), commands: { add: (_, by: number) => by } });
+  const join = (name: string, options: RoleOptions, version: number) =>
+    crowd.join(name, { ...options, machine: machineOf(version) });
+  const ada = await join("ada", { expect: 3 }, 2);
+  const bob = await join("bob", { expect: 3 }, 2);
+  // She alone does not have the second version.
+  const cyd = await join("cyd", { expect: 3 }, 1);
+  await Promise.all([ada, bob, cyd].map((group) => group.when.online()));
+  await ada.transferLeadership((crowd.nodes[0] as CrowdNode).id);
+  await (await join("dan", { expect: 3 }, 2)).when.online();
+  const observers = await Promise.all(
+    Array.from({ length: 12 }, (_, i) => join(`observer ${i}`, { leadership: "observer" }, 2)),
+  );
+  await Promise.all(observers.map((group) => group.when.online()));
+  await crowd.sleep(12_000);
+  const leader = crowd.nodes[0] as CrowdNode;
+  const versions = (): readonly unknown[] => crowd.nodes.slice(4).map((node) => inside(node).agreed?.version);
+  deepEqual([new Set(versions()), inside(leader).bonds.length], [new Set([1]), 3]);
+
+  await cyd.close();
+  let most = 0;
+  await crowd.until(5_000, "the second version is in force", () => {
+    most = Math.max(most, inside(leader).bonds.length);
+    return versions().every((version) => version === 2);
+  });
+  await crowd.sleep(500);
+  equal(Math.max(most, inside(leader).bonds.length), 2, "the other voters");
+  ok(ada.isLeader);
+  // Before she had closed all of them, cyd was told why her bonds end.
+  deepEqual(
+    crowd.warnings.splice(0).filter((warning) => !warning.includes("version 1 is too old")),
+    [],
+  );
+});
 
 play("a lone leader has room for some observers; the others follow those", async (crowd) => {
   const [leader] = (await found(crowd, 1)) as [Counters];
