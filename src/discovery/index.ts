@@ -49,3 +49,4 @@ export type {
   SignedEntry,
   Ticket,
 } from "./types.ts";
+export { compareVersions } from "./version.ts";

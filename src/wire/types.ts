@@ -20,6 +20,15 @@ export const CLOSE = {
   overloaded: 429,
   /** A peer that stays silent. */
   keepAliveTimeout: 440,
+  streamNotAllowed: 10403,
+  /** The peer produces no such stream, or not any more. */
+  streamNotFound: 10404,
+  /** Another codec. */
+  streamMismatch: 10409,
+  /** The consumer did not keep up, and the producer does not wait for it. */
+  streamTooSlow: 10413,
+  /** The producer has as many consumers as it takes. */
+  streamNoCapacity: 10509,
   groupInvalidHandshake: 30400,
   groupNotAllowed: 30403,
   groupNotFound: 30404,
