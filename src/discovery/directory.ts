@@ -3,22 +3,29 @@ import type { PeerId, UniqueId } from "../identity/index.ts";
 import type { Driver } from "./driver.ts";
 import type { LocalEntry } from "./local.ts";
 import { makePeer, type Peer } from "./peer.ts";
+import type { RoundTrips } from "./round-trips.ts";
 import type { DirectoryChange, PeerDirectory, PeerEntry } from "./types.ts";
 
 /** The catalog as the layers above see it. */
 export class Directory implements PeerDirectory {
   readonly selfId: PeerId;
   readonly #local: LocalEntry;
+  readonly #roundTrips: RoundTrips;
   readonly #driver: () => Driver;
   readonly #listeners = new Set<(change: DirectoryChange) => void>();
   readonly #selfListeners = new Set<() => void>();
-  /** Made once for each version of an entry. */
+  /** Made once for each version of an entry, and for each round trip. */
   readonly #peers = new WeakMap<PeerEntry, Peer>();
 
   /** @param driver - a function, since the driver reports its changes here and so comes second */
-  constructor(init: { readonly local: LocalEntry; readonly driver: () => Driver }) {
+  constructor(init: {
+    readonly local: LocalEntry;
+    readonly roundTrips: RoundTrips;
+    readonly driver: () => Driver;
+  }) {
     this.selfId = init.local.entry.id;
     this.#local = init.local;
+    this.#roundTrips = init.roundTrips;
     this.#driver = init.driver;
   }
 
@@ -79,6 +86,10 @@ export class Directory implements PeerDirectory {
     this.#driver().introduce(id);
   }
 
+  measure(wants: (entry: PeerEntry) => boolean): () => void {
+    return this.#roundTrips.measure(wants);
+  }
+
   /** Calls the listeners there are now. */
   tell(change: DirectoryChange): void {
     for (const listener of [...this.#listeners]) if (this.#listeners.has(listener)) listener(change);
@@ -119,8 +130,9 @@ export class Directory implements PeerDirectory {
   /** As users see it. */
   peerOf(entry: PeerEntry): Peer {
     const known = this.#peers.get(entry);
-    if (known !== undefined) return known;
-    const peer = makePeer(entry, entry.id === this.selfId ? 0 : undefined);
+    const rttMs = entry.id === this.selfId ? 0 : this.#roundTrips.of(entry.id);
+    if (known !== undefined && known.rttMs === rttMs) return known;
+    const peer = makePeer(entry, rttMs);
     this.#peers.set(entry, peer);
     return peer;
   }

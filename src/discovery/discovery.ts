@@ -32,7 +32,10 @@ export interface Discovery {
   readonly self: Peer;
   /** Ourselves included. */
   get(id: PeerId): Peer | undefined;
-  /** The others that fit, by id. Local and immediate, so it cannot judge tickets, which takes time. */
+  /**
+   * The others that fit, by id. Local and immediate: it judges no tickets and measures nothing, so with `maxRttMs` it gives those that
+   * happen to be measured. `events` and `when.found` with `maxRttMs` measure for as long as they live.
+   */
   peers(rule?: PeerRule): Peer[];
   /**
    * A peer begins or ceases to fit, or changes. From now on; at most `LIMITS.subscriptionItemsMax` wait for the reader, then one
@@ -81,6 +84,7 @@ export class PublicDiscovery implements Discovery {
 
   events(options: PeerRule & Wait = {}): Subscription<PeerEvent> {
     const fitting = new Map(this.peers(options).map((peer) => [peer.id, peer]));
+    const release = this.#measureFor(options);
     const unsubscribe = this.#directory.onChange((change) => {
       try {
         const event = this.#eventOf(change, fitting, options);
@@ -96,6 +100,7 @@ export class PublicDiscovery implements Discovery {
       signal: options.signal,
       onEnd: (ended) => {
         unsubscribe();
+        release();
         this.#subscriptions.delete(ended);
       },
     });
@@ -159,8 +164,10 @@ export class PublicDiscovery implements Discovery {
       if (this.#driver.isClosed) return reject(closed());
       if (signal?.aborted === true) return reject(signal.reason);
       if (found.length >= minimumOf) return resolve(found);
+      const release = this.#measureFor(rule);
       const settle = (action: () => void): void => {
         unsubscribe();
+        release();
         signal?.removeEventListener("abort", onAbort);
         this.#driver.signal.removeEventListener("abort", onClose);
         action();
@@ -193,6 +200,13 @@ export class PublicDiscovery implements Discovery {
     if (before === undefined) return undefined;
     fitting.delete(entry.id);
     return { type: "left", peer: peer ?? before };
+  }
+
+  /** Only rules with `maxRttMs` cause probes, of peers that may fit. The result ends them. */
+  #measureFor({ maxRttMs, tags }: PeerRule): () => void {
+    if (maxRttMs === undefined || this.#driver.isClosed) return () => {};
+    const wanted = asList(tags);
+    return this.#directory.measure((entry) => wanted.every((tag) => entry.tags.includes(tag)));
   }
 
   #requireOpen(): void {

@@ -30,6 +30,7 @@ export {
 export { asList, checkAttributes, checkBootstrap, checkTags } from "./options.ts";
 export { OwnKey } from "./own-key.ts";
 export { type Attributes, fits, type Peer, type PeerRule } from "./peer.ts";
+export { PROBE_FRAME, PROBE_PROTOCOL } from "./probes.ts";
 export { createDiscovery, type DiscoveryOptions, type DiscoveryService } from "./service.ts";
 export { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
 export {

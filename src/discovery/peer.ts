@@ -11,11 +11,11 @@ export type Peer = Readonly<{
   addresses: readonly string[];
   tags: ReadonlySet<string>;
   attributes: Attributes;
-  /** Undefined: not measured. */
+  /** The shortest of a few round trips, with fractions. Undefined: not measured; somebody has to need it. Of ourselves: 0. */
   rttMs: number | undefined;
 }>;
 
-/** One shape wherever peers are chosen; all parts must hold. An unmeasured peer fails `maxRttMs`. */
+/** One shape wherever peers are chosen; all parts must hold. Only rules with `maxRttMs` cause probes; an unmeasured peer fails it. */
 export interface PeerRule {
   readonly tags?: OneOrMore<string> | undefined;
   readonly maxRttMs?: number | undefined;

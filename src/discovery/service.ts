@@ -7,6 +7,7 @@ import { type Discovery, PublicDiscovery } from "./discovery.ts";
 import { Driver } from "./driver.ts";
 import { LocalEntry } from "./local.ts";
 import { checkAttributes, checkBootstrap, checkTags } from "./options.ts";
+import { RoundTrips } from "./round-trips.ts";
 import { makeSettings, type Settings } from "./settings.ts";
 import { checkTickets } from "./tickets.ts";
 import type { PeerDirectory, Ticket } from "./types.ts";
@@ -60,7 +61,17 @@ export function createDiscovery(options: DiscoveryOptions): DiscoveryService {
   };
   const startMs = options.startMs ?? env.clock.wallMs();
   const local = new LocalEntry({ identity, network, startMs, content });
-  const directory = new Directory({ local, driver: () => driver });
+  const onFailure = options.onFailure ?? ((cause: unknown) => logger.error({ cause }, "discovery failed"));
+  const roundTrips = new RoundTrips({
+    env,
+    logger,
+    endpoint,
+    entries: () => driver.catalog.entries(),
+    entryOf: (id) => driver.catalog.get(id),
+    onMeasured: (entry) => directory.tell({ type: "changed", entry }),
+    onFailure,
+  });
+  const directory = new Directory({ local, roundTrips, driver: () => driver });
   const driver = new Driver({
     env,
     logger,
@@ -70,9 +81,12 @@ export function createDiscovery(options: DiscoveryOptions): DiscoveryService {
     local,
     bootstrap,
     settings: makeSettings(options.settings),
-    onChange: (change) => directory.tell(change),
+    onChange: (change) => {
+      roundTrips.onChange(change);
+      directory.tell(change);
+    },
     onSelfChange: () => directory.tellSelf(),
-    onFailure: options.onFailure ?? ((cause) => logger.error({ cause }, "discovery failed")),
+    onFailure,
   });
   const discovery = new PublicDiscovery({ local, driver, directory });
   return {
@@ -85,20 +99,24 @@ export function createDiscovery(options: DiscoveryOptions): DiscoveryService {
     },
     changeTickets: (tickets) => driver.changeLocal({ tickets: checkTickets(tickets) }),
     close: async () => {
-      const closing = driver.close();
+      const closing = Promise.all([driver.close(), roundTrips.close()]);
       discovery.close();
       await closing;
     },
-    inspect: () => inspect(driver, local),
+    inspect: () => inspect(driver, local, roundTrips),
   };
 }
 
-function inspect(driver: Driver, local: LocalEntry): object {
+function inspect(driver: Driver, local: LocalEntry, roundTrips: RoundTrips): object {
   const { tickets, ...self } = local.entry;
   return {
     version: 1,
     self: { ...self, tickets: tickets.length },
-    peers: driver.catalog.entries().map(({ tickets, ...entry }) => ({ ...entry, tickets: tickets.length })),
+    peers: driver.catalog.entries().map(({ tickets, ...entry }) => ({
+      ...entry,
+      tickets: tickets.length,
+      rttMs: roundTrips.of(entry.id) ?? null,
+    })),
     keyConflict: driver.keyConflict ?? null,
     tombstones: driver.catalog.tombstones,
     neighbours: driver.links.all().map((neighbour) => ({
@@ -110,6 +128,7 @@ function inspect(driver: Driver, local: LocalEntry): object {
     })),
     bootstrap: driver.sources.inspect(),
     dials: driver.dialer.inspect(),
+    roundTrips: roundTrips.inspect(),
     counters: { ...driver.counters },
   };
 }

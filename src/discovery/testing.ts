@@ -1,6 +1,6 @@
-import { type Env, LIMITS, type Logger, VirtualWorld } from "../env/index.ts";
+import { type Env, LIMITS, type Logger, silentLogger, VirtualWorld } from "../env/index.ts";
 import { Identity, type PeerId, UniqueId } from "../identity/index.ts";
-import { createEndpoint, type Endpoint, MemoryNetwork } from "../transport/index.ts";
+import { createEndpoint, type Endpoint, MemoryNetwork, type PeerAddress } from "../transport/index.ts";
 import { CLOSE, type Link } from "../wire/index.ts";
 import { signDeparture, signEntry } from "./entry.ts";
 import { DISCOVERY_PROTOCOL, encodeOpening } from "./messages.ts";
@@ -77,12 +77,17 @@ export class Bench {
   readonly world: VirtualWorld;
   readonly wire: MemoryNetwork;
   readonly blocked = new Set<string>();
+  /** What is sent from or to this address takes so much longer. */
+  readonly farUs = new Map<string, number>();
 
   constructor(seed: number) {
     this.world = new VirtualWorld({ seed });
     this.wire = new MemoryNetwork({
       conditions: {
-        delayUs: () => 200 + this.world.random.below(800),
+        delayUs: (from, to) => {
+          const farUs = (this.farUs.get(from) ?? 0) + (this.farUs.get(to) ?? 0);
+          return 200 + farUs + this.world.random.below(800);
+        },
         isBlocked: (from, to) => this.blocked.has(from) || this.blocked.has(to),
       },
     });
@@ -116,14 +121,14 @@ export class Bench {
   }
 
   /** A link of somebody who has a key, and is no node: it says what the test wants. */
-  async stranger(number: number, to: Node): Promise<Link> {
+  async stranger(number: number, to: Node, protocol = DISCOVERY_PROTOCOL): Promise<Link> {
     const env = this.world.env(`n${number}`);
     const quiet = (): void => {};
     const logger: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
     const identity = identityOf(number);
     const endpoint = this.#endpoint({ env, identity, network: NETWORK, address: `n${number}:1`, logger });
     const payload = (): Uint8Array => encodeOpening(env.clock.wallMs());
-    endpoint.handle(DISCOVERY_PROTOCOL, {
+    endpoint.handle(protocol, {
       frameBytesMax: LIMITS.discoveryFrameBytesMax,
       versionMin: 1,
       versionMax: 1,
@@ -133,9 +138,26 @@ export class Bench {
     });
     const { signal } = new AbortController();
     const target = { id: to.id, addresses: [to.address] };
-    const link = await endpoint.dial(target, DISCOVERY_PROTOCOL, { signal, payload });
+    const link = await endpoint.dial(target, protocol, { signal, payload });
     link.start({ onFrame: quiet, onClose: quiet });
     return link;
+  }
+
+  /** Whoever dials it with this protocol gets this answer to each frame. */
+  async liar(number: number, protocol: string, answer: (link: Link) => void): Promise<PeerAddress> {
+    const env = this.world.env(`n${number}`);
+    const [identity, address] = [identityOf(number), `n${number}:1`];
+    const endpoint = this.#endpoint({ env, identity, network: NETWORK, address, logger: silentLogger });
+    endpoint.handle(protocol, {
+      frameBytesMax: LIMITS.discoveryFrameBytesMax,
+      versionMin: 1,
+      versionMax: 1,
+      features: 0,
+      accept: () => ({ payload: new Uint8Array(0) }),
+      onLink: (link) => link.start({ onFrame: () => answer(link), onClose: () => {} }),
+    });
+    await endpoint.listen();
+    return { id: identity.peerId, addresses: [address] };
   }
 
   #endpoint(init: {

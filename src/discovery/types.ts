@@ -68,7 +68,7 @@ export interface PeerDirectory {
   inGroup(group: UniqueId): readonly PeerEntry[];
   /** The others that advertise this stream, by id. */
   producing(stream: UniqueId): readonly PeerEntry[];
-  /** Called after any change of another peer's entry, in the same turn. The result unsubscribes. */
+  /** Called after any change of another peer's entry, or of its round trip, in the same turn. The result unsubscribes. */
   onChange(listener: (change: DirectoryChange) => void): () => void;
   /** Called after any change of what our own entry says, in the same turn; not for a new version of the same. The result unsubscribes. */
   onSelfChange(listener: () => void): () => void;
@@ -83,6 +83,13 @@ export interface PeerDirectory {
    * promise: nothing happens if there is a link, if one is being dialled, if `LIMITS.introductionsMax` are, or if we do not know the peer.
    */
   introduce(id: PeerId): void;
+  /**
+   * Measures the round trips to the others that `wants` gives true for, for as long as the result is not called: `Peer.rttMs`. Each is probed
+   * at once, and again every 30 s or so; `onChange` tells a first measurement, and one that differs by more than a fifth and 1 ms, as `changed`.
+   *
+   * @param wants - must not throw; asked at each change of an entry
+   */
+  measure(wants: (entry: PeerEntry) => boolean): () => void;
   /** Has any bootstrap source answered, or is none configured? A lone founder waits for it. */
   readonly isBootstrapped: boolean;
 }

@@ -71,6 +71,10 @@ export const LIMITS = {
   bootstrapMax: 64,
   /** Dials to peers that should know us, under way at a time. */
   introductionsMax: 16,
+  /** Round trips that we measure at a time, that others measure to us at a time, and pings on one link of theirs. */
+  probesMax: 8,
+  probeLinksMax: 64,
+  probePingsMax: 16,
   /** Signatures verified in one turn, whoever sent them, and from one such turn to the next. One takes 0.1 to 0.25 ms. */
   verificationsPerTurnMax: 16,
   verificationTurnMs: 5,

@@ -43,6 +43,20 @@ test("tickets, given or made at the start, are shown to all peers", async () => 
   assert.equal(calls, 1);
 });
 
+test("round trips are measured once somebody asks", async () => {
+  const ada = await start({ secret: "a secret for the end-to-end tests" });
+  const bob = await start({ secret: "a secret for the end-to-end tests", bootstrap: ada.status().addresses });
+  await bob.discovery.when.found(within());
+  assert.deepEqual(
+    bob.discovery.peers().map(({ rttMs }) => rttMs),
+    [undefined],
+  );
+  const [peer] = await bob.discovery.when.found({ maxRttMs: 5_000, ...within() });
+  assert.equal(peer?.id, ada.peerId);
+  assert.ok(peer.rttMs !== undefined && peer.rttMs > 0 && peer.rttMs <= 5_000);
+  assert.equal(bob.discovery.self.rttMs, 0);
+});
+
 test("a ticket that cannot be made ends the start, and leaves the data directory free", async () => {
   const dataDir = await mkdtemp(join(tmpdir(), "mosaik-peers-"));
   try {

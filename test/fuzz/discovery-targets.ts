@@ -12,6 +12,7 @@ import {
   encodeSuspicion,
   encodeWant,
 } from "../../src/discovery/messages.ts";
+import { decodePing, encodePing } from "../../src/discovery/probes.ts";
 import type { Departure, SignedEntry } from "../../src/discovery/types.ts";
 import { hash, type Identity, type PeerId, SIGNATURE_BYTES, type UniqueId } from "../../src/identity/index.ts";
 import { ByteReader } from "../../src/wire/index.ts";
@@ -66,6 +67,7 @@ export const discoveryTargets: readonly Target[] = [
     decode: decodeSuspicion,
   },
   { name: "digest", make: (chance) => encodeDigest(ranges(chance)), decode: decodeDigest },
+  { name: "ping", make: (chance) => encodePing(chance.below(256)), decode: decodePing },
   { name: "opening", make: (chance) => encodeOpening(chance.number()), decode: decodeOpening },
 ];
 
