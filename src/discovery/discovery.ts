@@ -1,4 +1,12 @@
-import { badOption, LIMITS, mosaikError, type OneOrMore, type Subscription, SubscriptionQueue } from "../env/index.ts";
+import {
+  badOption,
+  LIMITS,
+  mosaikError,
+  type OneOrMore,
+  type Subscription,
+  SubscriptionQueue,
+  type Wait,
+} from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { DialError, parsePeerAddress } from "../transport/index.ts";
 import type { Directory } from "./directory.ts";
@@ -8,10 +16,6 @@ import { asList, checkAttributes, checkTags } from "./options.ts";
 import { type Attributes, fits, type Peer, type PeerRule } from "./peer.ts";
 import { describe } from "./sources.ts";
 import type { DirectoryChange } from "./types.ts";
-
-export interface Wait {
-  readonly signal?: AbortSignal | undefined;
-}
 
 export type PeerCount = PeerRule & { readonly minimumOf?: number | undefined };
 

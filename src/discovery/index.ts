@@ -12,7 +12,7 @@
  */
 export { Catalog, type CatalogRecord, type Now } from "./catalog.ts";
 export { type DiscoveryCounters, newCounters } from "./counters.ts";
-export type { Advertisement, Discovery, PeerCount, PeerEvent, Wait } from "./discovery.ts";
+export type { Advertisement, Discovery, PeerCount, PeerEvent } from "./discovery.ts";
 export { checkDeparture, decodeSignedEntry, signDeparture } from "./entry.ts";
 export { Gossip, type GossipEffect, type GossipInit } from "./gossip.ts";
 export { LocalEntry } from "./local.ts";
