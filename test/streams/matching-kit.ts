@@ -176,7 +176,7 @@ function lineOf(effect: SourcesEffect | AdmissionEffect<string>): string {
     case "remove":
       return `${effect.type} ${who} ${effect.code}`;
     case "validate":
-      return `validate ${who} ${effect.version.startMs}/${effect.version.updateMs}`;
+      return `validate ${who} ${effect.candidate.version.startMs}/${effect.candidate.version.updateMs}`;
     default:
       return `${effect.type} ${who}`;
   }

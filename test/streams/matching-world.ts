@@ -64,6 +64,8 @@ export class SourcesWorld {
   readonly #needsTickets: boolean;
   readonly #random: SeededRandom;
   readonly #producers = new Map<Name, Producer>();
+  /** No two entries of a peer have the same version, whoever forgot it meanwhile. */
+  readonly #versions = new Map<Name, EntryVersion>();
   readonly #behaviours = new Map<Name, { behaviour: (typeof BEHAVIOURS)[number]; code: number }>();
   /** A number for each link that was asked for, so that late answers of an earlier one are not given. */
   readonly #links = new Map<Name, { number: number; isAccepted: boolean }>();
@@ -102,8 +104,9 @@ export class SourcesWorld {
     this.#drive();
     const endMs = this.#nowMs + ms;
     for (;;) {
-      const atMs = Math.min(this.sources.nextAtMs ?? endMs, this.#later[0]?.atMs ?? endMs);
-      if (atMs >= endMs) break;
+      const never = Number.POSITIVE_INFINITY;
+      const atMs = Math.min(this.sources.nextAtMs ?? never, this.#later[0]?.atMs ?? never);
+      if (atMs > endMs) break;
       ok(atMs >= this.#nowMs);
       this.#nowMs = atMs;
       if (this.#later[0]?.atMs === atMs) this.#later.shift()?.run();
@@ -128,10 +131,11 @@ export class SourcesWorld {
     switch (what.type) {
       case "advertise": {
         const { isGood, score, ticket } = what;
-        const last = this.#producers.get(what.name)?.version ?? versionOf({});
+        const last = this.#versions.get(what.name) ?? versionOf({});
         const version = what.isNewLife
           ? versionOf({ startMs: last.startMs + 1 })
           : { ...last, updateMs: last.updateMs + 1 };
+        this.#versions.set(what.name, version);
         this.#producers.set(what.name, { isGood, score: this.#max === undefined ? 0 : score, ticket, version });
         return this.#tell(what.name);
       }
@@ -210,7 +214,7 @@ export class SourcesWorld {
         return;
       case "validate":
         ok(this.#needsTickets);
-        return this.#judge(who, effect.version);
+        return this.#judge(who, effect.candidate.version);
       case "introduce":
         return;
     }

@@ -20,7 +20,8 @@ export type Judgement =
 export type AdmissionEffect<Key> =
   | { readonly type: "admit"; readonly key: Key }
   | { readonly type: "remove"; readonly key: Key; readonly code: number; readonly reason: string }
-  | { readonly type: "validate"; readonly id: PeerId; readonly version: EntryVersion };
+  /** To be answered by `onVerdict`, once, with this one's version. */
+  | { readonly type: "validate"; readonly id: PeerId; readonly candidate: Candidate };
 
 export interface AdmissionOptions {
   readonly rule: PeerRule;
@@ -169,7 +170,7 @@ export class Admission<Key> {
   }
 
   #judge(client: Client<Key>): void {
-    const { id, review, consumers } = client;
+    const { id, review, candidate, consumers } = client;
     const reason = client.objection(this.#nowMs);
     if (reason !== undefined) {
       for (const key of [...consumers.keys()]) {
@@ -178,7 +179,10 @@ export class Admission<Key> {
       }
       return;
     }
-    if (review?.isWanted(this.#nowMs)) this.#effects.push({ type: "validate", id, version: review.ask(this.#nowMs) });
+    if (review?.isWanted(this.#nowMs)) {
+      review.ask(this.#nowMs);
+      this.#effects.push({ type: "validate", id, candidate });
+    }
     if (!client.isSettled(this.#nowMs)) return;
     for (const [key, standing] of consumers) {
       if (standing === "admitted") continue;

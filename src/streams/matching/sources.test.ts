@@ -81,6 +81,27 @@ describe("a consumer disconnects", () => {
   });
 });
 
+describe("between an event and its effects", () => {
+  it("a link that ends by itself is not ended again, nor is the next one", () => {
+    const bench = connected();
+    bench.sources.onGone(idOf("ada"), bench.nowMs);
+    bench.sources.onClosed(idOf("ada"), { code: CLOSE.gracefulShutdown }, bench.nowMs);
+    deepEqual(bench.lines(), []);
+    bench.peer("bob");
+    bench.sources.onGone(idOf("bob"), bench.nowMs);
+    bench.sources.onPeer(candidate("bob"), bench.nowMs);
+    bench.sources.onClosed(idOf("bob"), { code: CLOSE.gracefulShutdown }, bench.nowMs);
+    deepEqual(bench.lines(), ["connect bob"]);
+  });
+
+  it("a peer may leave that was to be told of us", () => {
+    const bench = connected();
+    bench.sources.onClosed(idOf("ada"), { code: CLOSE.unknownPeer }, bench.nowMs);
+    bench.sources.onGone(idOf("ada"), bench.nowMs);
+    deepEqual(bench.lines(), []);
+  });
+});
+
 describe("events that make no sense", () => {
   it("are ignored", () => {
     const bench = new SourcesBench({ needsTickets: true });

@@ -24,7 +24,8 @@ const LOOK_AGAIN_MS = 3_600_000;
 export type SourcesEffect =
   | { readonly type: "connect" | "introduce"; readonly id: PeerId }
   | { readonly type: "disconnect"; readonly id: PeerId; readonly code: number; readonly reason: string }
-  | { readonly type: "validate"; readonly id: PeerId; readonly version: EntryVersion };
+  /** To be answered by `onVerdict`, once, with this one's version. */
+  | { readonly type: "validate"; readonly id: PeerId; readonly candidate: Candidate };
 
 export interface SourcesOptions {
   readonly rule: PeerRule;
@@ -49,7 +50,7 @@ export interface SourcesOptions {
  * 5. Who waits has no place, so one that fails keeps no other one out.
  * 6. A link stays only with a peer that advertises, fits, and whose tickets were not refused.
  *
- * The driver: executes the effects, in order; answers each `validate` once, with its version; reports nothing more of a link once it was told to
+ * The driver: executes the effects, in order; answers each `validate` once; reports nothing more of a link once it was told to
  * disconnect it; calls `takeEffects` after events until there are none, and `tick` at `nextAtMs`.
  */
 export class Sources {
@@ -57,6 +58,10 @@ export class Sources {
   readonly #max: number;
   readonly #check: RuleCheck;
   readonly #sources = new Map<PeerId, Source>();
+  /** Peers that are gone, while the driver does not know yet that their link is to end. */
+  readonly #leaving = new Set<PeerId>();
+  /** Peers that do not know us. */
+  readonly #strangers = new Set<PeerId>();
   #effects: SourcesEffect[] = [];
   #nowMs = Number.NEGATIVE_INFINITY;
   /** Our own entry changed, or we began: undefined, not yet. */
@@ -86,7 +91,8 @@ export class Sources {
     this.#at(nowMs);
     const source = this.#sources.get(id);
     if (source === undefined) return;
-    if (source.isLinked) this.#disconnect(source, "does not produce this stream any more");
+    if (source.isLinked) this.#leaving.add(id);
+    this.#strangers.delete(id);
     this.#sources.delete(id);
   }
 
@@ -109,10 +115,11 @@ export class Sources {
   /** The link ended, or never came to be: then with `unexpectedClose`. */
   onClosed(id: PeerId, close: Pick<LinkClose, "code">, nowMs: number): void {
     this.#at(nowMs);
+    if (this.#leaving.delete(id)) return;
     const source = this.#sources.get(id);
     if (!source?.isLinked) return;
     this.#end(source, close.code, this.#meaningOf(close.code));
-    if (close.code === CLOSE.unknownPeer) this.#effects.push({ type: "introduce", id });
+    if (close.code === CLOSE.unknownPeer) this.#strangers.add(id);
   }
 
   /** What the validators say of the tickets that this version of its entry shows; on our clock. */
@@ -162,6 +169,10 @@ export class Sources {
   }
 
   #decide(): void {
+    for (const id of this.#leaving) this.#disconnect(id, "does not produce this stream any more");
+    for (const id of this.#strangers) this.#effects.push({ type: "introduce", id });
+    this.#leaving.clear();
+    this.#strangers.clear();
     for (const source of this.#sources.values()) {
       source.review?.tick(this.#nowMs);
       this.#proceed(source);
@@ -181,7 +192,7 @@ export class Sources {
       if (source.isLinked) this.#drop(source, objection);
       else source.become("idle", nowMs);
     } else if (source.phase === "connecting" && nowMs >= source.sinceMs + ACCEPT_MS_MAX) {
-      this.#disconnect(source, "did not admit us in time");
+      this.#disconnect(source.id, "did not admit us in time");
       this.#end(source, CLOSE.handshakeTimeout, "outage");
     } else if (source.phase === "validating" && source.isSettled(nowMs)) this.#connect(source);
     else this.#validate(source);
@@ -229,18 +240,20 @@ export class Sources {
     this.#effects.push({ type: "connect", id: source.id });
   }
 
-  #validate({ id, review }: Source): void {
-    if (review?.isWanted(this.#nowMs)) this.#effects.push({ type: "validate", id, version: review.ask(this.#nowMs) });
+  #validate({ id, review, candidate }: Source): void {
+    if (!review?.isWanted(this.#nowMs)) return;
+    review.ask(this.#nowMs);
+    this.#effects.push({ type: "validate", id, candidate });
   }
 
   #drop(source: Source, reason: string): void {
-    this.#disconnect(source, reason);
+    this.#disconnect(source.id, reason);
     source.lastCode = CLOSE.cancelled;
     source.become("idle", this.#nowMs);
     source.retry.onDropped(this.#nowMs);
   }
 
-  #disconnect({ id }: Source, reason: string): void {
+  #disconnect(id: PeerId, reason: string): void {
     this.#effects.push({ type: "disconnect", id, code: CLOSE.cancelled, reason });
   }
 

@@ -57,12 +57,11 @@ export class TicketReview {
     return this.#asked === undefined && nowMs >= this.#askAtMs;
   }
 
-  /** @returns the version to ask about */
-  ask(nowMs: number): EntryVersion {
+  /** The question is put, about the version that was told last. */
+  ask(nowMs: number): void {
     this.#asked = this.#to;
     this.#openSinceMs ??= nowMs;
     if (this.#standing === "refused") this.#standing = "unknown";
-    return this.#asked;
   }
 
   answer(version: EntryVersion, verdict: Verdict, nowMs: number): void {
