@@ -72,4 +72,17 @@ export {
 export { type PeerId, UniqueId } from "./identity/index.ts";
 export { Network } from "./network.ts";
 export type { NetworkOptions } from "./network-options.ts";
+export {
+  type Channel,
+  type Consumer,
+  type ConsumerOptions,
+  defineStream,
+  type Lagging,
+  type Message,
+  type Producer,
+  type ProducerOptions,
+  type StreamDefinition,
+  type Streams,
+  type StreamWhen,
+} from "./streams/index.ts";
 export type { Codec, Schema } from "./wire/index.ts";

@@ -24,12 +24,14 @@ import { MetricsRegistry } from "./metrics/index.ts";
 import { registerGroupMetrics, registerNetworkMetrics } from "./network-metrics.ts";
 import { type CheckedOptions, checkNetworkOptions, type NetworkOptions } from "./network-options.ts";
 import { memoryStorageFactory, openDataDirectory, type StorageFactory } from "./storage/index.ts";
+import { StreamRegistry, type Streams } from "./streams/index.ts";
 import { createEndpoint, type Endpoint, type Transport, tlsTransport } from "./transport/index.ts";
 
 export interface Network extends Handle {
   readonly id: UniqueId;
   readonly peerId: PeerId;
   readonly discovery: Discovery;
+  readonly streams: Streams;
   readonly groups: Groups;
   /** The network's own time, virtual under `mosaik/sim`. */
   readonly clock: { nowMs(): number; sleep(ms: number, options?: Wait): Promise<void> };
@@ -43,7 +45,13 @@ export interface Network extends Handle {
     groups: readonly GroupStatus[];
   }>;
   /** Plain JSON of everything inside, for people who look for a cause. `version` grows when its shape changes. */
-  inspect(): Readonly<{ version: number; discovery: object; links: readonly object[]; groups: readonly object[] }>;
+  inspect(): Readonly<{
+    version: number;
+    discovery: object;
+    links: readonly object[];
+    streams: object;
+    groups: readonly object[];
+  }>;
   /** Prometheus text, collected on call from this network alone. */
   metrics(): string;
 }
@@ -121,6 +129,7 @@ class Node implements Network {
   readonly closed: Promise<MosaikError | undefined>;
   readonly #endpoint: Endpoint;
   readonly #discovery: DiscoveryService;
+  readonly #streams: StreamRegistry;
   readonly #groups: GroupRegistry;
   readonly #metrics: MetricsRegistry;
   readonly #scope: Scope;
@@ -166,6 +175,14 @@ class Node implements Network {
       logger,
       onFailure: onBug,
     });
+    this.#streams = new StreamRegistry({
+      env,
+      networkId: this.id,
+      endpoint: this.#endpoint,
+      directory: this.#discovery.directory,
+      logger,
+      onBug,
+    });
     this.#groups = new GroupRegistry({
       env,
       selfId: identity.peerId,
@@ -195,6 +212,9 @@ class Node implements Network {
   get discovery(): Discovery {
     return this.#discovery.discovery;
   }
+  get streams(): Streams {
+    return this.#streams;
+  }
   get groups(): Groups {
     return this.#groups;
   }
@@ -202,7 +222,7 @@ class Node implements Network {
   status(): ReturnType<Network["status"]> {
     const groups = this.#groups.status();
     return {
-      ready: this.#closing === undefined && groups.every(({ state }) => state === "online"),
+      ready: this.#closing === undefined && this.#streams.areOnline && groups.every(({ state }) => state === "online"),
       peers: this.#discovery.discovery.peers().length,
       addresses: this.#endpoint.addresses,
       groups,
@@ -218,7 +238,13 @@ class Node implements Network {
       isInitiator: link.isInitiator,
       queuedBytes: link.queuedBytes,
     }));
-    return { version: 1, discovery: this.#discovery.inspect(), links, groups: this.#groups.inspect() };
+    return {
+      version: 1,
+      discovery: this.#discovery.inspect(),
+      links,
+      streams: this.#streams.inspect(),
+      groups: this.#groups.inspect(),
+    };
   }
 
   metrics(): string {
@@ -237,11 +263,10 @@ class Node implements Network {
 
   async #whenReady({ signal }: Wait): Promise<void> {
     if (this.#closing !== undefined) throw mosaikError("closed", "the network is closed");
-    await Promise.all(
-      this.#groups.members.map(({ member }) =>
-        member.conditions.until(() => (member.isOnline ? true : undefined), signal),
-      ),
+    const groups = this.#groups.members.map(({ member }) =>
+      member.conditions.until(() => (member.isOnline ? true : undefined), signal),
     );
+    await Promise.all([this.#streams.whenOnline(signal), ...groups]);
   }
 
   #fail(cause: unknown): void {
@@ -252,7 +277,7 @@ class Node implements Network {
   }
 
   async #close(cause: MosaikError | undefined): Promise<void> {
-    await this.#groups.close();
+    await Promise.all([this.#streams.close(), this.#groups.close()]);
     await this.#discovery.close();
     await this.#endpoint.close();
     await this.#scope.close(mosaikError("closed", "the network is closed"));

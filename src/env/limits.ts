@@ -155,6 +155,30 @@ export const LIMITS = {
   machineHandlersMax: 256,
   handlerNameBytesMax: 128,
   secretCharactersMin: 16,
+  // ── Streams ──
+  /** One value of a stream, encoded. */
+  streamValueBytesMax: 4 * MiB,
+  /** Values that are sent in one turn share a frame; a new one begins after these bytes. */
+  streamChunkBytes: 64 * KiB,
+  streamFrameBytesMax: 4 * MiB + 128 * KiB,
+  /** What a consumer asks for, encoded. */
+  streamCriteriaBytesMax: 4 * KiB,
+  /** Values, and bytes of them, that wait for one consumer at its producer, and for the program at the consumer; if nothing else is said. */
+  streamQueuedMax: 1_024,
+  streamQueuedBytesMax: 8 * MiB,
+  /** Distinct criteria that one producer tells apart: those of its consumers, and those whose consumers may come back. */
+  streamLanesMax: 1_024,
+  /** Calls of `send` of one producer that wait at once. */
+  streamSendsMax: 16_384,
+  /** So long, and so many, are counted on after their last consumer is gone, so that it hears how much it missed. */
+  streamLaneKeptMs: 60_000,
+  streamLanesKeptMax: 64,
+  consumersPerNetworkMax: 1_024,
+  /** Links of one producer. */
+  streamConsumersMax: 4_096,
+  /** A producer that closes waits so long for its consumers to take what is queued. */
+  streamDrainTimeoutMs: 5_000,
+
   /** Items that a slow reader of a subscription may leave waiting before it is told `reset`. */
   subscriptionItemsMax: 1_024,
 } as const;
@@ -205,4 +229,10 @@ assert(
   LIMITS.linkHighWaterBytes + LIMITS.groupFrameBytesMax < LIMITS.linkQueuedBytesMax,
   "a frame fits a link that is not full",
 );
+assert(
+  LIMITS.streamChunkBytes + LIMITS.streamValueBytesMax + KiB < LIMITS.streamFrameBytesMax,
+  "a frame of values may overshoot by one",
+);
+assert(LIMITS.streamValueBytesMax < LIMITS.streamQueuedBytesMax, "a queue holds the largest value");
+assert(LIMITS.streamLanesKeptMax < LIMITS.streamLanesMax, "criteria that nobody has leave room for others");
 assert(LIMITS.inflightBytesMax < LIMITS.linkQueuedBytesMax, "replication alone never closes a link");

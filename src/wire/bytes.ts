@@ -1,6 +1,7 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import { assert } from "../env/index.ts";
 import { ID_BYTES, type UniqueId } from "../identity/index.ts";
+import { copyBytes } from "./copies.ts";
 import { CLOSE } from "./types.ts";
 
 /** Bytes from outside that make no sense. An expected refusal, never a bug: the link they came by closes with `closeCode`. */
@@ -62,6 +63,13 @@ export class ByteWriter {
   u32(value: number): this {
     this.#reserve(4);
     this.#length = this.#buffer.writeUInt32BE(value, this.#length);
+    return this;
+  }
+
+  /** Four bytes that were written already get another value: a length, known after what it is of. @param at - where they begin */
+  patchU32(at: number, value: number): this {
+    assert(at >= 0 && at + 4 <= this.#length, "what was written");
+    this.#buffer.writeUInt32BE(value, at);
     return this;
   }
 
@@ -201,14 +209,6 @@ export class ByteWriter {
     larger.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = larger;
   }
-}
-
-/** A call of the platform, and the view that it needs, cost more than a few bytes. */
-const COPIED_ONE_BY_ONE_MAX = 48;
-
-function copyBytes(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
-  if (end - start > COPIED_ONE_BY_ONE_MAX) target.set(source.subarray(start, end), at);
-  else for (let from = start, to = at; from < end; from++, to++) target[to] = source[from] as number;
 }
 
 /**

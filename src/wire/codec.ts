@@ -1,3 +1,4 @@
+import { badOption, checkName } from "../env/index.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { readValue } from "./value-reader.ts";
 import { writeValue } from "./value-writer.ts";
@@ -81,3 +82,11 @@ export const inlineMessagePack: InlineCodec<unknown> = {
     return value;
   },
 };
+
+/** A codec that somebody gave. @throws `bad-option` */
+export function checkCodec(option: string, codec: Codec<unknown> | Codec<never>): void {
+  if (typeof codec !== "object" || codec === null) throw badOption(option, "must be a codec");
+  checkName(`${option}.name`, codec.name);
+  if (typeof codec.encode !== "function") throw badOption(`${option}.encode`, "must be a function");
+  if (typeof codec.decode !== "function") throw badOption(`${option}.decode`, "must be a function");
+}

@@ -21,7 +21,7 @@
  * The layouts are in docs/design/wire.md.
  */
 export { ByteReader, ByteWriter, DecodeError, varintBytes } from "./bytes.ts";
-export { type Codec, type InlineCodec, inline, inlineMessagePack, messagePack } from "./codec.ts";
+export { type Codec, checkCodec, type InlineCodec, inline, inlineMessagePack, messagePack } from "./codec.ts";
 export { encodeFrame, FRAME_HEADER_BYTES, FRAME_VERSION, type Frame, FrameDecoder, KIND } from "./frames.ts";
 export {
   type AcceptDecision,

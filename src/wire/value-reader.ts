@@ -1,5 +1,6 @@
 import { LIMITS } from "../env/index.ts";
 import { type ByteReader, DecodeError } from "./bytes.ts";
+import { copyOf } from "./copies.ts";
 import { ARRAY, BYTES, EXTENSION, type LengthForms, RECORD, SHORT_TEXT_LENGTH, TEXT, TOKEN } from "./value-forms.ts";
 
 const DATE_MS_MAX = 8.64e15;
@@ -208,7 +209,7 @@ class ValueReader {
   }
 
   #bytes(length: number): Uint8Array {
-    return this.#reader.fixed(length).slice();
+    return copyOf(this.#reader.fixed(length));
   }
 
   #text(length: number): string {

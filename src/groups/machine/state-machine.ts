@@ -1,6 +1,6 @@
 import { badOption, checkFields, checkName } from "../../env/index.ts";
-import { type Codec, inline, messagePack } from "../../wire/index.ts";
-import { checkCodec, checkVersion } from "./checks.ts";
+import { type Codec, checkCodec, inline, messagePack } from "../../wire/index.ts";
+import { checkVersion } from "./checks.ts";
 import type { Rejection } from "./rejection.ts";
 import { attachRuntime, makeRuntime } from "./runtime.ts";
 import type { ApplyContext, Machine, NotAsync, Nothing } from "./types.ts";

@@ -1,0 +1,332 @@
+import { type MosaikError, mosaikError, Scope } from "../env/index.ts";
+import { type PeerId, UniqueId } from "../identity/index.ts";
+import { LinkRefused } from "../transport/index.ts";
+import { CLOSE, DecodeError, type LinkClose, validate } from "../wire/index.ts";
+import { candidateOf } from "./candidates.ts";
+import type { StreamContext } from "./context.ts";
+import type { StreamRuntime } from "./define.ts";
+import { Inbox, Intake, InvalidValue, type Progress } from "./delivery/index.ts";
+import { Sources, type SourcesEffect } from "./matching/index.ts";
+import { encodeOpening, FRAME, STREAM_PROTOCOL } from "./messages.ts";
+import type { CheckedConsumerOptions } from "./options.ts";
+import { Presence } from "./presence.ts";
+import type { StreamLink } from "./stream-link.ts";
+import { TicketJudge } from "./ticket-judge.ts";
+import type { Channel } from "./types.ts";
+
+/** One producer that we dial, or hear. */
+interface Source {
+  readonly id: PeerId;
+  readonly controller: AbortController;
+  readonly intake: Intake;
+  link: StreamLink | undefined;
+  /** It admitted us. */
+  sinceUs: number | undefined;
+}
+
+export interface ConsumerNodeOptions {
+  readonly context: StreamContext;
+  readonly stream: UniqueId;
+  readonly runtime: StreamRuntime;
+  readonly options: CheckedConsumerOptions;
+  /** Encoded. */
+  readonly criteria: Uint8Array | undefined;
+}
+
+/**
+ * A consumer: links to the producers that `Sources` picks, and what comes by them.
+ *
+ * Backpressure: while the inbox is full, frames wait in their intakes, one each, and these links are not read.
+ */
+export class ConsumerNode {
+  readonly inbox: Inbox;
+  readonly presence: Presence;
+  readonly #context: StreamContext;
+  readonly #o: ConsumerNodeOptions;
+  readonly #scope: Scope;
+  readonly #sources: Sources;
+  readonly #judge: TicketJudge;
+  readonly #linked = new Map<PeerId, Source>();
+  /** How far we came with producers that we have no link with now. Of those that still advertise the stream. */
+  readonly #progress = new Map<PeerId, Progress>();
+  readonly #unsubscribe: readonly (() => void)[];
+  #timer: { cancel(): void } | undefined;
+  #isSettling = false;
+  #isClosed = false;
+
+  constructor(options: ConsumerNodeOptions) {
+    const { context, runtime, options: checked } = options;
+    const { env, directory } = context;
+    const { require } = checked;
+    this.#o = options;
+    this.#context = context;
+    this.#scope = new Scope(env, context.onBug);
+    this.#judge = new TicketJudge(env, context.logger, require.ticket);
+    this.#sources = new Sources({
+      rule: require,
+      needsTickets: this.#judge.isNeeded,
+      maxProducers: checked.maxProducers,
+      prefer: checked.prefer,
+      random: () => env.random.uint32() / 2 ** 32,
+    });
+    this.inbox = new Inbox(checked.maxQueued, () => this.#readOn());
+    this.presence = new Presence(`the consumer of \`${runtime.name}\``, checked.onlineWhen, () => this.#accepted());
+    this.#unsubscribe = [
+      directory.onChange(({ entry }) => this.#onPeer(entry.id)),
+      directory.onSelfChange(() => {
+        this.#sources.onSelfChanged(this.#nowMs());
+        this.#onPeer(directory.selfId);
+      }),
+      ...(require.maxRttMs === undefined ? [] : [directory.measure(({ id }) => this.#produces(id))]),
+    ];
+    for (const { id } of directory.producing(options.stream)) this.#look(id);
+    this.#look(directory.selfId);
+    this.#settle();
+  }
+
+  get channels(): readonly Channel[] {
+    return [...this.#accepted()].map(({ id, peer, intake, sinceUs }) => ({
+      peer,
+      queued: this.inbox.countOf(id),
+      items: intake.items,
+      bytes: intake.bytes,
+      missed: intake.missed,
+      invalid: intake.invalid,
+      uptimeMs: (this.#context.env.clock.monotonicUs() - sinceUs) / 1_000,
+    }));
+  }
+
+  inspect(): object {
+    return {
+      stream: this.#o.stream,
+      name: this.#o.runtime.name,
+      queued: this.inbox.size,
+      producers: this.#sources.inspect(),
+    };
+  }
+
+  /** What was not read is dropped. Ends within `LIMITS.closeTimeoutMs`. */
+  async close(cause?: MosaikError): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.inbox.end();
+    this.presence.close(cause);
+    const closing = [...this.#linked.values()].map((source) =>
+      this.#end(source, CLOSE.success, "the consumer is closed"),
+    );
+    await Promise.all([...closing, this.#scope.close(mosaikError("closed", "the consumer is closed"))]);
+  }
+
+  *#accepted(): Iterable<{
+    id: PeerId;
+    peer: NonNullable<ReturnType<typeof candidateOf>>["peer"];
+    intake: Intake;
+    sinceUs: number;
+  }> {
+    for (const { id, intake, sinceUs } of this.#linked.values()) {
+      const peer = this.#context.directory.peer(id);
+      if (sinceUs !== undefined && peer !== undefined) yield { id, peer, intake, sinceUs };
+    }
+  }
+
+  // ── Who produces ──
+
+  #onPeer(id: PeerId): void {
+    if (this.#isClosed) return;
+    this.#look(id);
+    this.#settle();
+    this.presence.update();
+  }
+
+  #look(id: PeerId): void {
+    const candidate = candidateOf(this.#context.directory, id);
+    if (candidate !== undefined && this.#produces(id)) this.#sources.onPeer(candidate, this.#nowMs());
+    // A producer that closes says so in its entry, and then by its link, after what it sent: only that is the end.
+    else if (!this.#linked.has(id)) {
+      this.#sources.onGone(id, this.#nowMs());
+      this.#progress.delete(id);
+    }
+  }
+
+  #produces(id: PeerId): boolean {
+    const { directory } = this.#context;
+    const entry = id === directory.selfId ? directory.self : directory.get(id);
+    return entry?.streams.includes(this.#o.stream) ?? false;
+  }
+
+  /** Does what is to be done, until nothing is. */
+  #settle(): void {
+    if (this.#isSettling || this.#isClosed) return;
+    this.#isSettling = true;
+    for (let effects = this.#sources.takeEffects(); effects.length > 0; effects = this.#sources.takeEffects()) {
+      for (const effect of effects) this.#perform(effect);
+    }
+    this.#isSettling = false;
+    const problem = this.#sources.takeProblem();
+    if (problem !== undefined)
+      this.#context.logger.warn({ ...problem, stream: this.#o.runtime.name }, "a consumer's rule threw");
+    this.#timer?.cancel();
+    const { nextAtMs } = this.#sources;
+    if (nextAtMs === undefined) return;
+    this.#timer = this.#scope.after(Math.max(1, nextAtMs - this.#nowMs()), () => {
+      this.#sources.tick(this.#nowMs());
+      this.#settle();
+    });
+  }
+
+  #perform(effect: SourcesEffect): void {
+    const { id } = effect;
+    if (effect.type === "connect") this.#connect(id);
+    else if (effect.type === "introduce") this.#context.directory.introduce(id);
+    else if (effect.type === "validate") this.#validate(id);
+    else if (effect.type === "disconnect") {
+      const source = this.#linked.get(id);
+      if (source !== undefined) void this.#end(source, effect.code, effect.reason);
+      this.presence.update();
+    }
+  }
+
+  #validate(id: PeerId): void {
+    const candidate = candidateOf(this.#context.directory, id);
+    if (candidate === undefined) return;
+    this.#scope.spawn(async () => {
+      const verdict = await this.#judge.judge(candidate);
+      this.#sources.onVerdict(id, candidate.version, verdict, this.#nowMs());
+      this.#settle();
+    });
+  }
+
+  // ── Links ──
+
+  #connect(id: PeerId): void {
+    const { runtime, options } = this.#o;
+    const source: Source = {
+      id,
+      controller: new AbortController(),
+      link: undefined,
+      sinceUs: undefined,
+      intake: new Intake({
+        from: id,
+        read: (reader, bytes) => runtime.codec.read(reader, bytes),
+        validate: (value) => (runtime.schema === undefined ? { ok: true, value } : validate(runtime.schema, value)),
+        onInvalid: options.onInvalid,
+        before: this.#progress.get(id),
+      }),
+    };
+    this.#linked.set(id, source);
+    this.#scope.spawn(async () => {
+      try {
+        this.#adopt(source, await this.#dial(source));
+      } catch (cause) {
+        if (this.#linked.get(id) === source) this.#onClosed(source, closeOf(cause));
+      }
+    });
+  }
+
+  async #dial({ id, controller }: Source): Promise<StreamLink> {
+    const { endpoint, directory, dialLocal } = this.#context;
+    const { stream, runtime, criteria } = this.#o;
+    const opening = encodeOpening({ stream, codec: runtime.codec.name, criteria });
+    if (id === directory.selfId) return dialLocal(stream, opening);
+    const addresses = directory.get(id)?.addresses ?? [];
+    return endpoint.dial({ id, addresses }, STREAM_PROTOCOL, { signal: controller.signal, payload: () => opening });
+  }
+
+  #adopt(source: Source, link: StreamLink): void {
+    const isWanted = this.#linked.get(source.id) === source && !this.#isClosed;
+    source.link = link;
+    link.start({
+      onFrame: (kind, payload) => this.#onFrame(source, kind, payload),
+      onClose: (close) => this.#onClosed(source, close),
+    });
+    if (!isWanted) void link.close(CLOSE.cancelled, "not wanted any more");
+  }
+
+  #onFrame(source: Source, kind: number, payload: Uint8Array): void {
+    if (this.#linked.get(source.id) !== source) return;
+    if (kind === FRAME.values) {
+      source.intake.onValues(payload);
+      this.#read(source);
+    } else if (kind === FRAME.accept) {
+      source.intake.onAccept(payload);
+      source.sinceUs = this.#context.env.clock.monotonicUs();
+      this.#sources.onAccepted(source.id, this.#nowMs());
+      this.#settle();
+      this.presence.update();
+    } else throw new DecodeError(`a frame of kind ${kind}`);
+  }
+
+  /** As much of its frame as there is room for. @throws DecodeError */
+  #read(source: Source): void {
+    const { intake, link } = source;
+    const { counters } = this.#context;
+    const before = { items: intake.items, bytes: intake.bytes, invalid: intake.invalid };
+    try {
+      while (this.inbox.hasRoom) {
+        const arrival = intake.next();
+        if (arrival === undefined) break;
+        this.inbox.push(arrival);
+      }
+    } catch (cause) {
+      if (!(cause instanceof InvalidValue)) throw cause;
+      void link?.close(CLOSE.protocolViolation, cause.message);
+    } finally {
+      counters.itemsReceived += intake.items - before.items;
+      counters.bytesReceived += intake.bytes - before.bytes;
+      counters.itemsInvalid += intake.invalid - before.invalid;
+    }
+    if (intake.hasFrame) link?.pause();
+  }
+
+  /** There is room again: the frames that wait, then those after them. */
+  #readOn(): void {
+    const waiting = [...this.#linked.values()].filter(({ intake }) => intake.hasFrame);
+    for (const source of waiting) {
+      // Each in its turn the first.
+      this.#linked.delete(source.id);
+      this.#linked.set(source.id, source);
+      try {
+        this.#read(source);
+        if (!source.intake.hasFrame) source.link?.resume();
+      } catch (cause) {
+        if (!(cause instanceof DecodeError)) throw cause;
+        source.link?.resume();
+        void source.link?.close(cause.closeCode, cause.message);
+      }
+      if (!this.inbox.hasRoom) return;
+    }
+  }
+
+  #onClosed(source: Source, close: Pick<LinkClose, "code" | "by">): void {
+    if (this.#linked.get(source.id) !== source) return;
+    this.#forget(source);
+    if (this.#isClosed) return;
+    const peer = UniqueId.short(source.id);
+    this.#context.logger.debug({ peer, stream: this.#o.runtime.name, ...close }, "a link to a producer ended");
+    this.#sources.onClosed(source.id, close, this.#nowMs());
+    if (!this.#produces(source.id)) this.#look(source.id);
+    this.#settle();
+    this.presence.update();
+  }
+
+  /** We end it. */
+  #end(source: Source, code: number, reason: string): Promise<void> {
+    this.#forget(source);
+    source.controller.abort(mosaikError("closed", reason));
+    return source.link?.close(code, reason) ?? Promise.resolve();
+  }
+
+  #forget({ id, intake }: Source): void {
+    this.#linked.delete(id);
+    if (intake.progress !== undefined && this.#produces(id)) this.#progress.set(id, intake.progress);
+  }
+
+  #nowMs(): number {
+    return this.#context.env.clock.monotonicUs() / 1_000;
+  }
+}
+
+function closeOf(cause: unknown): Pick<LinkClose, "code" | "by"> {
+  return cause instanceof LinkRefused ? cause.close : { code: CLOSE.unexpectedClose, by: "none" };
+}

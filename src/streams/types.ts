@@ -1,0 +1,115 @@
+import type { AdmissionRule, Peer, PeerCount } from "../discovery/index.ts";
+import type { Conditions, Handle, Options, Wait } from "../env/index.ts";
+import type { PeerId } from "../identity/index.ts";
+
+/** Producers send `In`, consumers get `Out`. With a schema both are inferred; without, state one type, or get `unknown`. */
+export interface StreamDefinition<In, Out, Criteria> {
+  readonly name: string;
+  readonly "~types"?: [(value: In) => void, Out, Criteria];
+}
+
+/** What becomes of values for a consumer whose queue at the producer is full. */
+export type Lagging = "disconnect" | "drop-oldest" | "drop-newest" | "wait";
+
+export type ProducerOptions<In> = Options<{
+  /** Whom to serve. Default: everybody. */
+  require: AdmissionRule;
+  /** Default 4,096. */
+  maxConsumers: number;
+  /** Values that wait for one consumer. Default 1,024. */
+  maxQueued: number;
+  /** Bytes of them, encoded. Default 8 MiB. One value more may wait, however large. */
+  maxQueuedBytes: number;
+  /** When a consumer's queue is full. Default `disconnect`. With `wait` the slowest consumer sets the pace for all. */
+  lagging: Lagging;
+  /** Default: one consumer. Until then `send` waits. */
+  onlineWhen: PeerCount;
+  /** Values that no consumer wanted. */
+  undelivered: (value: In) => void;
+}>;
+
+export type ConsumerOptions<Criteria> = Options<{
+  /** Whom to hear. Default: everybody. */
+  require: AdmissionRule;
+  /** What the producer's `matches` compares values with. Default: all values. At most 4 KiB, encoded. */
+  criteria: Criteria;
+  /** Keeps the best by `prefer` (higher is better), and moves when a clearly better one appears. Default: all. */
+  maxProducers: number;
+  prefer: (peer: Peer) => number;
+  /** When full, links are not read and the producers' `lagging` decides. Default 1,024. */
+  maxQueued: number;
+  /** What the schema refuses: left out and counted (default), or the end of that channel. */
+  onInvalid: "skip" | "disconnect";
+  /** Default: `{ minimumOf: 0 }`, so at once. */
+  onlineWhen: PeerCount;
+}>;
+
+export interface Streams {
+  /**
+   * Opens a producer. Several handles of one stream on a node share it, and its options.
+   *
+   * @throws `bad-option`; `definition-conflict`: it is open here with another definition, or other options; `closed`
+   */
+  produce<In, Out, Criteria>(stream: StreamDefinition<In, Out, Criteria>, options?: ProducerOptions<In>): Producer<In>;
+  /** Opens a consumer, with links and a queue of its own. @throws `bad-option`, `not-encodable` (`criteria`), `overloaded`, `closed` */
+  consume<In, Out, Criteria>(
+    stream: StreamDefinition<In, Out, Criteria>,
+    options?: ConsumerOptions<Criteria>,
+  ): Consumer<Out>;
+}
+
+/** One link of a producer with a consumer, as either end sees it. Counts are of this link. */
+export type Channel = Readonly<{
+  peer: Peer;
+  /** Values that wait here: for the link at a producer, for the program at a consumer. */
+  queued: number;
+  /** Values that left, or came. */
+  items: number;
+  /** Their bytes, encoded. */
+  bytes: number;
+  /** Values that this consumer wanted and does not get. */
+  missed: number;
+  /** Values that came, and that the schema refused. */
+  invalid: number;
+  uptimeMs: number;
+}>;
+
+export type StreamWhen = Conditions<"online" | "offline"> & {
+  /** Resolves once so many fit (default: one). @throws `closed` */
+  subscribed(rule?: PeerCount & Wait): Promise<void>;
+};
+
+export interface Producer<In> extends Handle {
+  readonly isOnline: boolean;
+  readonly consumers: readonly Channel[];
+  readonly when: StreamWhen;
+  /**
+   * Resolves when queued, not when arrived: delivery is at most once. Waits while offline or full.
+   *
+   * @throws `schema-rejected`, `not-encodable`, `too-large` with the value in `details.rejected`; `closed`; the reason of `signal`: not queued
+   */
+  send(value: In, options?: Wait): Promise<void>;
+  /** As `send` for each, in order; an error ends it after those before. */
+  sendMany(values: Iterable<In> | AsyncIterable<In>, options?: Wait): Promise<void>;
+  /** At once. @throws as `send` */
+  trySend(value: In): "queued" | "full" | "offline";
+}
+
+/** `for await (const value of consumer)`. As with Node's streams, `break` closes it; `receive` takes one and leaves it open. */
+export interface Consumer<Out> extends Handle, AsyncIterable<Out> {
+  readonly isOnline: boolean;
+  readonly producers: readonly Channel[];
+  readonly when: StreamWhen;
+  /** @throws `closed`, the reason of `signal`: no value is lost by it */
+  receive(options?: Wait): Promise<Out>;
+  /** With the origin. `missed`: how many of that producer's values were lost to us just before this one. */
+  messages(options?: Wait & Options<{ keepOpen: boolean }>): AsyncIterable<Message<Out>>;
+}
+
+export type Message<Out> = Readonly<{
+  value: Out;
+  from: PeerId;
+  /** Counts the values of that producer that fit our criteria, from 1. */
+  sequence: number;
+  missed: number;
+}>;

@@ -1,0 +1,105 @@
+import { deepEqual, equal, rejects } from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Consumer, defineStream, MosaikError } from "../../src/index.ts";
+import { simulate } from "../../src/sim/index.ts";
+
+const Words = defineStream<string>("words");
+const Numbers = defineStream<number, number, { readonly above: number }>("numbers", {
+  matches: (value, { above }) => value > above,
+});
+const SEEDS = { seeds: 3 };
+
+async function take<T>(consumer: Consumer<T>, count: number): Promise<T[]> {
+  const values: T[] = [];
+  while (values.length < count) values.push(await consumer.receive());
+  return values;
+}
+
+describe("a stream", () => {
+  it("gives all consumers all values, in order (S1)", () =>
+    simulate(async (sim) => {
+      const [a, b, c] = [await sim.node("a"), await sim.node("b"), await sim.node("c")];
+      const producer = a.network.streams.produce(Words);
+      const consumers = [b, c].map(({ network }) => network.streams.consume(Words));
+      await producer.when.subscribed({ minimumOf: 2 });
+      const words = Array.from({ length: 100 }, (_, i) => `word ${i}`);
+      await producer.sendMany(words);
+      for (const consumer of consumers) {
+        deepEqual(await take(consumer, 100), words);
+        const [channel] = consumer.producers;
+        deepEqual([channel?.items, channel?.missed, channel?.peer.id], [100, 0, a.network.peerId]);
+      }
+      deepEqual(
+        producer.consumers.map(({ items }) => items),
+        [100, 100],
+      );
+    }, SEEDS));
+
+  it("connects a producer and a consumer of one node", () =>
+    simulate(async (sim) => {
+      const { network } = await sim.node("a");
+      const consumer = network.streams.consume(Numbers, { criteria: { above: 97 } });
+      const producer = network.streams.produce(Numbers);
+      await producer.when.online();
+      await producer.sendMany(Array.from({ length: 100 }, (_, i) => i));
+      deepEqual(await take(consumer, 2), [98, 99]);
+      await producer.close();
+      await sim.until(() => consumer.producers.length === 0, { withinMs: 1_000 });
+    }, SEEDS));
+
+  it("sends what is queued before it closes, and ends the waits of its consumers' programs when they close", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const producer = a.network.streams.produce(Words, { lagging: "wait" });
+      const consumer = b.network.streams.consume(Words, { maxQueued: 2 });
+      await producer.when.online();
+      await producer.sendMany(["one", "two", "three", "four", "five"]);
+      const [, words] = await Promise.all([producer.close(), take(consumer, 5)]);
+      deepEqual(words, ["one", "two", "three", "four", "five"]);
+      await rejects(producer.send("six"), (error) => MosaikError.is(error, "closed"));
+      const waiting = consumer.receive();
+      await Promise.all([consumer.close(), rejects(waiting, (error) => MosaikError.is(error, "closed"))]);
+      equal(await consumer.closed, undefined);
+    }, SEEDS));
+
+  it("keeps `send` waiting while nobody is there (S16)", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const producer = a.network.streams.produce(Words);
+      equal(producer.trySend("lost?"), "offline");
+      let isSent = false;
+      const sending = producer.send("kept").then(() => {
+        isSent = true;
+      });
+      await sim.sleep(2_000);
+      equal(isSent, false);
+      const consumer = b.network.streams.consume(Words);
+      await sending;
+      deepEqual(await take(consumer, 1), ["kept"]);
+      await consumer.close();
+      await producer.when.offline();
+      equal(producer.trySend("lost?"), "offline");
+    }, SEEDS));
+
+  it("tells how many were missed over a break", () =>
+    simulate(async (sim) => {
+      const [a, b, c] = [await sim.node("a"), await sim.node("b"), await sim.node("c")];
+      const producer = a.network.streams.produce(Words);
+      const near = c.network.streams.consume(Words);
+      const consumer = b.network.streams.consume(Words);
+      await producer.when.subscribed({ minimumOf: 2 });
+      await producer.send("before");
+      const messages = consumer.messages()[Symbol.asyncIterator]();
+      equal((await messages.next()).value?.value, "before");
+      sim.cut(a, b);
+      await producer.when.subscribed({ minimumOf: 1 });
+      await sim.until(() => producer.consumers.length === 1, { withinMs: 30_000 });
+      await producer.sendMany(["lost", "lost too"]);
+      sim.heal();
+      await producer.when.subscribed({ minimumOf: 2 });
+      await producer.send("after");
+      const { value: message } = await messages.next();
+      deepEqual([message?.value, message?.missed, message?.sequence], ["after", 2, 4]);
+      deepEqual(await take(near, 4), ["before", "lost", "lost too", "after"]);
+    }, SEEDS));
+});
