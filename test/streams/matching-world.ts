@@ -110,7 +110,8 @@ export class SourcesWorld {
       ok(atMs >= this.#nowMs);
       this.#nowMs = atMs;
       if (this.#later[0]?.atMs === atMs) this.#later.shift()?.run();
-      else this.sources.tick(atMs);
+      // Also when an answer came in the same instant: it may have been of a link that is no more, and told nothing.
+      if ((this.sources.nextAtMs ?? never) <= atMs) this.sources.tick(atMs);
       this.#drive();
     }
     this.#nowMs = endMs;
