@@ -56,7 +56,7 @@ async function* held(plan: Plan, hosts: Hosts, name: string, maps: number): Asyn
   const rows = (ours: () => Promise<Held>, how: string): Case[] =>
     (["heldMs", "workMs"] as const).map((part) => ({
       ...common,
-      metric: `${what}, ${how}${part === "workMs" ? ", without garbage collection" : ""}`,
+      metric: `${what}, ${how}${part === "workMs" ? ", by our own code" : ""}`,
       peerName: "a process that does nothing",
       target: { ours: 5 },
       ours: async () => (await ours())[part],
@@ -92,7 +92,7 @@ async function caught(reader: Part, address: string, position: number, count: nu
   return all;
 }
 
-/** The longest times, in milliseconds: of all, and of what the engine's pauses for garbage leave of them. */
+/** The longest times, in milliseconds: of all, and of our own code on the processor. */
 interface Held {
   readonly heldMs: number;
   readonly workMs: number;

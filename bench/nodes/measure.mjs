@@ -1,4 +1,5 @@
 // What both sides measure with, so that they pay the same for it.
+import { existsSync, openSync, readSync } from "node:fs";
 import { PerformanceObserver } from "node:perf_hooks";
 import { pathToFileURL } from "node:url";
 
@@ -18,21 +19,37 @@ export function turn() {
 
 const SHORT_MS = 1;
 
+/** Milliseconds that this process's main thread was on a processor, as Linux counts them; elsewhere those of the clock. */
+function processorClock() {
+  const path = `/proc/self/task/${process.pid}/schedstat`;
+  if (!existsSync(path)) return () => performance.now();
+  const file = openSync(path, "r");
+  const text = Buffer.alloc(64);
+  return () => {
+    const length = readSync(file, text, 0, text.length, 0);
+    return Number.parseInt(text.toString("latin1", 0, length), 10) / 1e6;
+  };
+}
+
 /**
- * Watches how long the event loop is held at once. The result ends it, and gives the longest time so far in milliseconds: of all, and of what is left
- * of each without the engine's pauses for garbage.
+ * Watches how long the event loop is held at once. The result ends it, and gives the longest time so far in milliseconds: of all, and of what our own
+ * code takes of a turn, so without the engine's pauses for garbage, and without the time that other processes had the processor.
  */
 export function watchLoop() {
   const holds = [];
   const pauses = [];
   const observer = new PerformanceObserver((list) => pauses.push(...list.getEntries()));
   observer.observe({ entryTypes: ["gc"] });
+  const processorMs = processorClock();
   let before = performance.now();
+  let usedMs = processorMs();
   let isOver = false;
   const look = () => {
     const now = performance.now();
-    if (now - before > SHORT_MS) holds.push({ from: before, to: now });
+    const used = processorMs();
+    if (now - before > SHORT_MS) holds.push({ from: before, to: now, usedMs: used - usedMs });
     before = now;
+    usedMs = used;
     if (!isOver) setImmediate(look);
   };
   setImmediate(look);
@@ -51,11 +68,12 @@ export function watchLoop() {
   };
 }
 
-function workIn({ from, to }, pauses) {
+/** Pauses count by the clock, so this may be a little too low where somebody else had the processor during one. */
+function workIn({ from, to, usedMs }, pauses) {
   const paused = pauses.map(
     ({ startTime, duration }) => Math.min(to, startTime + duration) - Math.max(from, startTime),
   );
-  return to - from - paused.reduce((sum, ms) => sum + Math.max(0, ms), 0);
+  return usedMs - paused.reduce((sum, ms) => sum + Math.max(0, ms), 0);
 }
 
 /** Runs `operation` again and again for so long, one at a time. The median of its times, in microseconds. */

@@ -5,7 +5,7 @@ import { machineFailed, Replica } from "../replica/index.ts";
 import { loadLiveStore, type StoredLog } from "../snapshots/index.ts";
 
 /** Work between two turns of the rest of the program. */
-const SLICE_US = 3_000;
+const SLICE_US = 1_500;
 const SLICE_ENTRIES = 64;
 /** A store that changes while it is read is read so often. */
 const LOADS_MAX = 3;

@@ -15,9 +15,9 @@ function stepsOf(stepUs: number, stepsMax = 100_000): { steps: number; isDone: b
 }
 
 describe("a slice of work on a snapshot", () => {
-  it("ends after three milliseconds, and at the latest with the step that is under way then", () => {
-    equal(stepsOf(1_000).steps, 3);
-    equal(stepsOf(2_900).steps, 2);
+  it("ends after one millisecond and a half, and at the latest with the step that is under way then", () => {
+    equal(stepsOf(500).steps, 3);
+    equal(stepsOf(1_400).steps, 2);
     equal(stepsOf(50_000).steps, 1);
   });
 
