@@ -6,7 +6,7 @@ import { candidateOf } from "./candidates.ts";
 import type { StreamContext } from "./context.ts";
 import type { StreamRuntime } from "./define.ts";
 import { Inbox, Intake, InvalidValue, type Progress } from "./delivery/index.ts";
-import { Sources, type SourcesEffect } from "./matching/index.ts";
+import { type Candidate, Sources, type SourcesEffect } from "./matching/index.ts";
 import { encodeOpening, FRAME, STREAM_PROTOCOL } from "./messages.ts";
 import type { CheckedConsumerOptions } from "./options.ts";
 import { Presence } from "./presence.ts";
@@ -179,7 +179,7 @@ export class ConsumerNode {
     const { id } = effect;
     if (effect.type === "connect") this.#connect(id);
     else if (effect.type === "introduce") this.#context.directory.introduce(id);
-    else if (effect.type === "validate") this.#validate(id);
+    else if (effect.type === "validate") this.#validate(id, effect.candidate);
     else if (effect.type === "disconnect") {
       const source = this.#linked.get(id);
       if (source !== undefined) void this.#end(source, effect.code, effect.reason);
@@ -187,9 +187,8 @@ export class ConsumerNode {
     }
   }
 
-  #validate(id: PeerId): void {
-    const candidate = candidateOf(this.#context.directory, id);
-    if (candidate === undefined) return;
+  /** @param candidate - as it was when the question came up: what the answer is about */
+  #validate(id: PeerId, candidate: Candidate): void {
     this.#scope.spawn(async () => {
       const verdict = await this.#judge.judge(candidate);
       this.#sources.onVerdict(id, candidate.version, verdict, this.#nowMs());

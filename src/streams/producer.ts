@@ -6,7 +6,7 @@ import { candidateOf } from "./candidates.ts";
 import type { StreamContext } from "./context.ts";
 import { checkValue, type StreamRuntime, writeValue } from "./define.ts";
 import { Outflow, type Subscriber } from "./delivery/index.ts";
-import { Admission, type AdmissionEffect } from "./matching/index.ts";
+import { Admission, type AdmissionEffect, type Candidate } from "./matching/index.ts";
 import { encodeAccept, FRAME, type Opening } from "./messages.ts";
 import type { CheckedProducerOptions } from "./options.ts";
 import { Presence } from "./presence.ts";
@@ -337,16 +337,15 @@ export class ProducerNode {
   }
 
   #perform(effect: AdmissionEffect<number>): void {
-    if (effect.type === "validate") return this.#validate(effect.id);
+    if (effect.type === "validate") return this.#validate(effect.id, effect.candidate);
     const client = this.#clients.get(effect.key);
     if (client === undefined) return;
     if (effect.type === "admit") this.#admit(client);
     else this.#putOut(client, effect.code, effect.reason);
   }
 
-  #validate(id: PeerId): void {
-    const candidate = candidateOf(this.#context.directory, id);
-    if (candidate === undefined) return;
+  /** @param candidate - as it was when the question came up: what the answer is about */
+  #validate(id: PeerId, candidate: Candidate): void {
     this.#scope.spawn(async () => {
       const verdict = await this.#judge.judge(candidate);
       this.#admission.onVerdict(id, candidate.version, verdict, this.#nowMs());
