@@ -1,10 +1,10 @@
 import { type MosaikError, mosaikError, Scope } from "../env/index.ts";
 import { type PeerId, UniqueId } from "../identity/index.ts";
 import { LinkRefused } from "../transport/index.ts";
-import { CLOSE, DecodeError, type LinkClose, validate } from "../wire/index.ts";
+import { CLOSE, DecodeError, type LinkClose } from "../wire/index.ts";
 import { candidateOf } from "./candidates.ts";
 import type { StreamContext } from "./context.ts";
-import type { StreamRuntime } from "./define.ts";
+import { checkArrived, type StreamRuntime } from "./define.ts";
 import { Inbox, Intake, InvalidValue, type Progress } from "./delivery/index.ts";
 import { type Candidate, Sources, type SourcesEffect } from "./matching/index.ts";
 import { encodeOpening, FRAME, STREAM_PROTOCOL } from "./messages.ts";
@@ -40,6 +40,9 @@ export interface ConsumerNodeOptions {
  */
 export class ConsumerNode {
   readonly inbox: Inbox;
+  /** Never rejects. */
+  readonly closed: Promise<MosaikError | undefined>;
+  #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
   readonly presence: Presence;
   readonly #context: StreamContext;
   readonly #o: ConsumerNodeOptions;
@@ -79,6 +82,9 @@ export class ConsumerNode {
       }),
       ...(require.maxRttMs === undefined ? [] : [directory.measure(({ id }) => this.#produces(id))]),
     ];
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
     for (const { id } of directory.producing(options.stream)) this.#look(id);
     this.#look(directory.selfId);
     this.#settle();
@@ -116,6 +122,7 @@ export class ConsumerNode {
       this.#end(source, CLOSE.success, "the consumer is closed"),
     );
     await Promise.all([...closing, this.#scope.close(mosaikError("closed", "the consumer is closed"))]);
+    this.#resolveClosed(cause);
   }
 
   *#accepted(): Iterable<{
@@ -208,7 +215,7 @@ export class ConsumerNode {
       intake: new Intake({
         from: id,
         read: (reader, bytes) => runtime.codec.read(reader, bytes),
-        validate: (value) => (runtime.schema === undefined ? { ok: true, value } : validate(runtime.schema, value)),
+        validate: (value) => checkArrived(runtime, value),
         onInvalid: options.onInvalid,
         before: this.#progress.get(id),
       }),

@@ -16,6 +16,8 @@ import {
   inlineMessagePack,
   parse,
   type Schema,
+  type Validated,
+  validate,
 } from "../wire/index.ts";
 import type { StreamDefinition } from "./types.ts";
 
@@ -80,6 +82,16 @@ export function runtimeOf(stream: StreamDefinition<never, unknown, never>): Stre
  */
 export function checkValue({ name, schema }: StreamRuntime, value: unknown): void {
   if (schema !== undefined) parse(schema, value, `a value of stream \`${name}\``);
+}
+
+/** What the schema makes of a value that came. One that makes it throw does not fit: no peer's value may break us. */
+export function checkArrived({ schema }: StreamRuntime, value: unknown): Validated<unknown> {
+  if (schema === undefined) return { ok: true, value };
+  try {
+    return validate(schema, value);
+  } catch (cause) {
+    return { ok: false, issues: [{ message: `the schema threw: ${cause instanceof Error ? cause.message : "?"}` }] };
+  }
 }
 
 /** Appends it. @throws `not-encodable`, `too-large`: the writer is as it was */

@@ -3,16 +3,17 @@ import type { ConsumerNode } from "./consumer.ts";
 import type { ProducerNode } from "./producer.ts";
 import type { Channel, Consumer, Message, Producer, StreamWhen } from "./types.ts";
 
-/** The end of a handle: told once. */
+/** The end of a handle: its own, or that of what it is a handle of, whichever comes first. Told once. */
 abstract class Ending {
   readonly closed: Promise<MosaikError | undefined>;
   #resolve: (cause: MosaikError | undefined) => void = () => {};
   #closing: Promise<void> | undefined;
 
-  constructor() {
+  constructor(whole: { readonly closed: Promise<MosaikError | undefined> }) {
     this.closed = new Promise((resolve) => {
       this.#resolve = resolve;
     });
+    void whole.closed.then(this.#resolve);
   }
 
   get isClosed(): boolean {
@@ -39,7 +40,7 @@ export class ProducerHandle<In> extends Ending implements Producer<In> {
 
   /** @param release - this handle is done with it */
   constructor(node: ProducerNode, release: (signal: AbortSignal | undefined) => Promise<void>) {
-    super();
+    super(node);
     this.#node = node;
     this.#release = release;
     this.when = node.presence.when;
@@ -94,7 +95,7 @@ export class ConsumerHandle<Out> extends Ending implements Consumer<Out> {
   readonly #release: () => Promise<void>;
 
   constructor(node: ConsumerNode, release: () => Promise<void>) {
-    super();
+    super(node);
     this.#node = node;
     this.#release = release;
     this.when = node.presence.when;

@@ -58,6 +58,9 @@ export class ProducerNode {
   #timer: { cancel(): void } | undefined;
   #isSettling = false;
   #isServeScheduled = false;
+  /** Never rejects. */
+  readonly closed: Promise<MosaikError | undefined>;
+  #resolveClosed: (cause: MosaikError | undefined) => void = () => {};
   /** Nothing more is taken. */
   #end: MosaikError | undefined;
   #closing: Promise<void> | undefined;
@@ -90,7 +93,9 @@ export class ProducerNode {
       ...(require.maxRttMs === undefined ? [] : [directory.measure(() => true)]),
     ];
     this.#scope.every(LIMITS.streamLaneKeptMs, () => this.#outflow.sweep());
-    directory.advertiseStream(options.stream);
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
   }
 
   get channels(): readonly Channel[] {
@@ -180,6 +185,7 @@ export class ProducerNode {
       link.close(CLOSE.gracefulShutdown, "the producer is closed"),
     );
     await Promise.all([...closing, this.#scope.close(this.#end)]);
+    this.#resolveClosed(undefined);
   }
 
   /** All queues are empty, or it took too long. */

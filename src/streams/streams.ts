@@ -67,6 +67,14 @@ export class StreamRegistry implements Streams {
     const node = new ProducerNode({ context: this.#context, stream: id, runtime, options: checked });
     const produced: Produced = { node, runtime, options: checked, handles: 0, closing: undefined };
     this.#produced.set(id, produced);
+    try {
+      // Only now, since a consumer of this node asks for it at once.
+      this.#context.directory.advertiseStream(id);
+    } catch (cause) {
+      this.#produced.delete(id);
+      void node.close();
+      throw cause;
+    }
     return this.#handle(produced);
   }
 

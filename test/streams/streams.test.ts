@@ -102,4 +102,50 @@ describe("a stream", () => {
       deepEqual([message?.value, message?.missed, message?.sequence], ["after", 2, 4]);
       deepEqual(await take(near, 4), ["before", "lost", "lost too", "after"]);
     }, SEEDS));
+
+  it("connects within one node at once, whoever opens first", () =>
+    simulate(async (sim) => {
+      const { network } = await sim.node("a");
+      const consumer = network.streams.consume(Words);
+      const producer = network.streams.produce(Words);
+      await sim.until(() => producer.isOnline && consumer.producers.length === 1, { withinMs: 100 });
+    }, SEEDS));
+
+  it("tells its handles when the network closes, and ends what waits", () =>
+    simulate(async (sim) => {
+      const { network } = await sim.node("a");
+      const [producer, consumer] = [network.streams.produce(Words), network.streams.consume(Numbers)];
+      const sending = rejects(producer.send("never"), (error) => MosaikError.is(error, "closed"));
+      const reading = rejects(consumer.receive(), (error) => MosaikError.is(error, "closed"));
+      const waiting = rejects(producer.when.subscribed(), (error) => MosaikError.is(error, "closed"));
+      await network.close();
+      await Promise.all([sending, reading, waiting]);
+      deepEqual(await Promise.all([producer.closed, consumer.closed]), [undefined, undefined]);
+      equal(producer.isOnline || consumer.isOnline, false);
+    }, SEEDS));
+
+  it("leaves out what makes the schema throw, and lives on", () =>
+    simulate(async (sim) => {
+      const schema = {
+        "~standard": {
+          version: 1,
+          vendor: "test",
+          validate: (value: unknown) => {
+            if (value === "boom" && isConsumer) throw new Error("a schema that throws");
+            return { value: value as string };
+          },
+        },
+      } as const;
+      let isConsumer = false;
+      const Fragile = defineStream("fragile", { schema });
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const producer = a.network.streams.produce(Fragile);
+      const consumer = b.network.streams.consume(Fragile);
+      await producer.when.online();
+      await producer.send("boom");
+      await producer.send("fine");
+      isConsumer = true;
+      equal(await consumer.receive(), "fine");
+      equal(consumer.producers[0]?.invalid, 1);
+    }, SEEDS));
 });
