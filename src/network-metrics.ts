@@ -2,6 +2,7 @@ import type { DiscoveryService } from "./discovery/index.ts";
 import type { JoinedMember } from "./groups/index.ts";
 import { UniqueId } from "./identity/index.ts";
 import { METRICS, type Metric, type MetricsRegistry } from "./metrics/index.ts";
+import type { StreamRegistry } from "./streams/index.ts";
 import type { Endpoint } from "./transport/index.ts";
 
 /** Connects the network's own plain numbers to the registry's names. */
@@ -12,6 +13,26 @@ export function registerNetworkMetrics(
   registry.register(METRICS.linksOpen, () => endpoint.links.size);
   registry.register(METRICS.gossipNeighbors, () => discovery.neighbourCount);
   registry.register(METRICS.catalogSize, () => discovery.discovery.peers().length + 1);
+}
+
+/** What all streams of this node come to. */
+export function registerStreamMetrics(registry: MetricsRegistry, streams: StreamRegistry): void {
+  const { counters } = streams;
+  const series: readonly (readonly [Metric, () => number])[] = [
+    [METRICS.producersActive, () => streams.figures.producers],
+    [METRICS.producerConsumers, () => streams.figures.producerConsumers],
+    [METRICS.producerConsumersAccepted, () => counters.consumersAccepted],
+    [METRICS.producerConsumersRejected, () => counters.consumersRejected],
+    [METRICS.producerItemsSent, () => streams.figures.itemsSent],
+    [METRICS.producerItemsDropped, () => streams.figures.itemsDropped],
+    [METRICS.producerBytesSent, () => streams.figures.bytesSent],
+    [METRICS.consumersActive, () => streams.figures.consumers],
+    [METRICS.consumerProducers, () => streams.figures.consumerProducers],
+    [METRICS.consumerItemsReceived, () => counters.itemsReceived],
+    [METRICS.consumerBytesReceived, () => counters.bytesReceived],
+    [METRICS.consumerItemsInvalid, () => counters.itemsInvalid],
+  ];
+  for (const [metric, read] of series) registry.register(metric, read);
 }
 
 /** The same for a group, as long as this node is in it. The result removes its series. */

@@ -21,7 +21,7 @@ import {
 import { type GroupCode, type GroupProbe, GroupRegistry, type GroupStatus, type Groups } from "./groups/index.ts";
 import { Identity, type PeerId, UniqueId } from "./identity/index.ts";
 import { MetricsRegistry } from "./metrics/index.ts";
-import { registerGroupMetrics, registerNetworkMetrics } from "./network-metrics.ts";
+import { registerGroupMetrics, registerNetworkMetrics, registerStreamMetrics } from "./network-metrics.ts";
 import { type CheckedOptions, checkNetworkOptions, type NetworkOptions } from "./network-options.ts";
 import { memoryStorageFactory, openDataDirectory, type StorageFactory } from "./storage/index.ts";
 import { StreamRegistry, type Streams } from "./streams/index.ts";
@@ -197,6 +197,7 @@ class Node implements Network {
     });
     this.#metrics = new MetricsRegistry({ network: UniqueId.short(this.id) });
     registerNetworkMetrics(this.#metrics, { endpoint: this.#endpoint, discovery: this.#discovery });
+    registerStreamMetrics(this.#metrics, this.#streams);
   }
 
   async start(): Promise<void> {

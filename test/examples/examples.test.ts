@@ -1,14 +1,15 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-function start(file: string, env: NodeJS.ProcessEnv = {}) {
-  return spawn(process.execPath, ["--import", "tsx", file], {
+function start(file: string, env: NodeJS.ProcessEnv = {}, ...args: string[]) {
+  return spawn(process.execPath, ["--import", "tsx", file, ...args], {
     cwd: ROOT,
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "inherit"],
@@ -41,4 +42,44 @@ describe("the examples run as they are", () => {
     equal(runs >= 3, true);
     deepEqual(await closed, [0, null]);
   });
+
+  it("event-stream.ts sends all orders to one consumer and the big ones to another, whoever is slow", async () => {
+    const secret = "a secret for the example";
+    const port = await freePort();
+    const producer = start(
+      "examples/event-stream.ts",
+      { MOSAIK_SECRET: secret, MOSAIK_LISTEN: `127.0.0.1:${port}` },
+      "produce",
+    );
+    const env = { MOSAIK_SECRET: secret, MOSAIK_BOOTSTRAP: `127.0.0.1:${port}` };
+    const read = async (role: string, count: number): Promise<string[]> => {
+      const child = start("examples/event-stream.ts", env, role);
+      const closed = once(child, "close");
+      const lines: string[] = [];
+      for await (const line of createInterface({ input: child.stdout })) if (lines.push(line) === count) child.kill();
+      await closed;
+      return lines;
+    };
+    const ended = once(producer, "close");
+    const [all, big] = await Promise.all([read("archive", 1_000), read("watch", 101)]);
+    deepEqual(await ended, [0, null]);
+    equal(all[0], '{"id":"o-1","cents":1200,"at":"2026-11-22T10:00:00.000Z","source":"web"}');
+    deepEqual(
+      all.map((line) => JSON.parse(line).id),
+      Array.from({ length: 1_000 }, (_, i) => `o-${i + 1}`),
+    );
+    deepEqual(
+      big.map((line) => line.split(" ")[0]),
+      Array.from({ length: 101 }, (_, i) => `o-${i + 900}`),
+    );
+  });
 });
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}

@@ -9,6 +9,7 @@ import { exportTargets } from "./export-targets.ts";
 import { fileTargets } from "./file-targets.ts";
 import { groupTargets } from "./group-targets.ts";
 import { storageTargets } from "./storage-targets.ts";
+import { streamTargets } from "./stream-targets.ts";
 import { id, type Target, text } from "./target.ts";
 
 const wireTargets: readonly Target[] = [
@@ -79,6 +80,7 @@ export const TARGETS: readonly Target[] = [
   ...fileTargets,
   ...discoveryTargets,
   ...exportTargets,
+  ...streamTargets,
 ];
 
 /** Any plain data. */

@@ -33,6 +33,11 @@ describe("a stream", () => {
         producer.consumers.map(({ items }) => items),
         [100, 100],
       );
+      const metrics = (node: typeof a, name: string): string | undefined =>
+        new RegExp(`^mosaik_streams_${name}\\{.*\\} (\\d+)$`, "m").exec(node.network.metrics())?.[1];
+      equal(metrics(a, "producer_items_sent"), "200");
+      equal(metrics(a, "producer_consumers"), "2");
+      equal(metrics(b, "consumer_items_received"), "100");
     }, SEEDS));
 
   it("connects a producer and a consumer of one node", () =>
