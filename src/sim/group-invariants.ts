@@ -6,11 +6,13 @@ import type { IncarnationId } from "../storage/index.ts";
 import { type EntryFact, type InvariantName, InvariantViolation, RaftInvariants } from "./core/invariants.ts";
 import { DurabilityInvariants } from "./durability-invariants.ts";
 import { type StoreInvariantName, StoreInvariants } from "./store-invariants.ts";
+import type { StreamInvariantName } from "./streams/invariant-name.ts";
 
 /** Names of what a run as a whole must keep, beside those of Raft. */
 export type RunInvariantName =
   | InvariantName
   | StoreInvariantName
+  | StreamInvariantName
   | "durability"
   | "stale-store"
   | "linearizability"

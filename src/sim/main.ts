@@ -6,6 +6,7 @@ import {
   runSeedCore,
   runSeedGossip,
   runSeedNodes,
+  runSeedStreams,
   runStory,
   type SeedReport,
   type SeedRunner,
@@ -26,7 +27,7 @@ class UsageError extends Error {}
 const USAGE = `npm run sim -- [--seed BASE=1] [--seeds COUNT=1] [--story NAME] [--mutation NAME | --mutations] [--trace FILE] [--json]
 
 Each seed is run three times: bare Raft members, and bare gossip, whose messages are lost, doubled and reordered, then whole nodes on byte
-streams under all other faults. --story runs one of test/stories instead, or only a part of that: core, gossip or nodes;
+streams under all other faults. --story runs one of test/stories instead, or only a part of that: core, gossip or nodes; streams, which no seed has otherwise;
 or node runs of one style: ${RUN_STYLES.join(", ")}. --mutations puts known flaws back, one at a time, and wants each of them caught.`;
 
 /** All well 0, something is wrong with what was run 1, wrong usage 2, the harness itself failed 3. */
@@ -94,6 +95,7 @@ function findRunner(name: string | undefined): SeedRunner {
   if (name === undefined) return runSeed;
   if (name === "core") return runSeedCore;
   if (name === "gossip") return runSeedGossip;
+  if (name === "streams") return runSeedStreams;
   if (name === "nodes") return runSeedNodes();
   const style = RUN_STYLES.find((one) => one === name);
   if (style !== undefined) return runSeedNodes(style);

@@ -6,6 +6,7 @@ import { runNodes } from "./node-run.ts";
 import type { RunReport } from "./report.ts";
 import { runScenario } from "./simulate.ts";
 import type { Story } from "./story.ts";
+import { runStreams } from "./streams/index.ts";
 
 /** What one seed came to. */
 export interface SeedReport extends RunReport {
@@ -41,6 +42,11 @@ export const runSeedCore: SeedRunner = async (seed, keepTrace) => runRaftAlone(s
 
 export const runSeedGossip: SeedRunner = async (seed, keepTrace) => {
   return runGossipAlone(seed, keepTrace, createHash("sha256"));
+};
+
+/** Streams alone, by request: not a part of `runSeed`. */
+export const runSeedStreams: SeedRunner = async (seed, keepTrace) => {
+  return { ...(await runStreams(seed, { keepTrace })), core: undefined };
 };
 
 /** @param style - default: drawn from the seed */

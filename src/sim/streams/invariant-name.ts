@@ -1,0 +1,9 @@
+/** What is promised of streams; `docs/design/simulator.md` says each in words. */
+export type StreamInvariantName =
+  | "stream-order"
+  | "stream-once"
+  | "stream-invented"
+  | "stream-gap"
+  | "stream-bounds"
+  | "stream-wait-loses-nothing"
+  | "stream-progress";

@@ -1,0 +1,18 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { test } from "node:test";
+import { runStreams } from "../../src/sim/streams/index.ts";
+
+test("random runs of streams keep every promise while links fail and nodes die, and go on once all heals", async () => {
+  let missed = 0;
+  for (let seed = 1; seed <= 4; seed++) {
+    const { verdict, invariant, reason, operations } = await runStreams(seed);
+    equal(verdict, "ok", `seed ${seed}: ${invariant} ${reason}`);
+    ok(operations.ok > 100, `seed ${seed} sent something`);
+    missed += operations.unknown;
+  }
+  ok(missed > 0, "some values were missed, and that was told");
+});
+
+test("one seed of streams is one history", async () => {
+  deepEqual(await runStreams(5), await runStreams(5));
+});
