@@ -15,8 +15,9 @@ import { formation } from "./formation.ts";
 import { groupMemory } from "./group-memory.ts";
 import { type Layout, MissingPeer, type Plan, type Row, table, WrongResult } from "./harness.ts";
 import { Hosts } from "./hosts.ts";
-import { ETCD, RAW_TLS } from "./peers.ts";
+import { ETCD, NATS, RAW_TLS } from "./peers.ts";
 import { snapshot } from "./snapshot.ts";
+import { streams } from "./streams.ts";
 import { transport } from "./transport.ts";
 
 interface Bench {
@@ -32,11 +33,12 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ["catch-up", { run: catchUp, peers: [RAW_TLS] }],
   ["snapshot", { run: snapshot, peers: [RAW_TLS] }],
   ["formation", { run: formation, peers: [RAW_TLS] }],
+  ["streams", { run: streams, peers: [NATS, RAW_TLS] }],
   ["failover", { run: failover, peers: [RAW_TLS] }],
 ]);
 const LAYOUTS: readonly Layout[] = ["processes", "one-process"];
 const REPEATS = 5;
-const USAGE = `usage: npm run bench -- NAME [--json] [--quick] [--case CASE] [--layout ${LAYOUTS.join("|")}] [--peer ${ETCD}|${RAW_TLS}]
+const USAGE = `usage: npm run bench -- NAME [--json] [--quick] [--case CASE] [--layout ${LAYOUTS.join("|")}] [--peer ${ETCD}|${NATS}|${RAW_TLS}]
 NAME: ${[...BENCHES.keys()].join(", ")}`;
 
 function options() {

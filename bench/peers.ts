@@ -5,6 +5,8 @@ import type { Hosts, Part } from "./hosts.ts";
 export const RAW_TLS = "node:tls";
 /** Three etcd processes, with a client of npm's. */
 export const ETCD = "etcd";
+/** A NATS server, with a client of npm's. */
+export const NATS = "nats";
 
 /** A raw client and a raw server that it talks to. */
 export interface RawPair {

@@ -104,3 +104,41 @@ export async function rateOf(operation, { durationMs, inFlight }) {
   await Promise.all(Array.from({ length: inFlight }, worker));
   return { perSecond: (count / (performance.now() - begin)) * 1000, count };
 }
+
+/** What one consumer of a stream gets. */
+export class Intake {
+  #items = 0;
+  #bytes = 0;
+  #awaited;
+
+  /** Takes all that comes, until it ends. */
+  async read(values, bytesOf) {
+    for await (const value of values) {
+      this.#items++;
+      this.#bytes += bytesOf(value);
+      if (this.#items === this.#awaited?.count) this.#awaited.resolve();
+    }
+  }
+
+  /** When each has so many, counted from the last call; and the bytes that all have. */
+  static async all(intakes, count) {
+    await Promise.all(intakes.map((intake) => intake.#until(count)));
+    const doneUs = nowUs();
+    return { doneUs, bytes: intakes.reduce((sum, intake) => sum + intake.#take(), 0) };
+  }
+
+  #until(count) {
+    if (this.#items >= count) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#awaited = { count, resolve };
+    });
+  }
+
+  #take() {
+    const bytes = this.#bytes;
+    this.#items = 0;
+    this.#bytes = 0;
+    this.#awaited = undefined;
+    return bytes;
+  }
+}
