@@ -8,7 +8,7 @@ import { simulate } from "../../src/sim/index.ts";
 const Words = defineStream<string>("words");
 const SEEDS = { seeds: 2 };
 
-const counts = ({ consumers }: Producer<string>): number[] => consumers.map(({ items }) => items);
+const counts = ({ consumers }: Producer<string>): number[][] => consumers.map(({ items, bytes }) => [items, bytes]);
 
 describe("delivery", () => {
   it("S3: streams of one type and other names do not mix", () =>
@@ -31,13 +31,16 @@ describe("delivery", () => {
       const first = b.network.streams.consume(Words);
       await producer.send("test");
       equal(await first.receive(), "test");
-      deepEqual(counts(producer), [1]);
+      deepEqual(counts(producer), [[1, 5]]);
       const second = c.network.streams.consume(Words);
       await producer.when.subscribed({ minimumOf: 2 });
       await producer.send("data2");
       deepEqual([await first.receive(), await second.receive()], ["data2", "data2"]);
-      deepEqual(counts(producer), [2, 1]);
-      const received = [first, second].map(({ producers }) => producers[0]?.items);
+      deepEqual(counts(producer), [
+        [2, 11],
+        [1, 6],
+      ]);
+      const received = [first, second].map(({ producers: [one] }) => [one?.items, one?.bytes]);
       deepEqual(received, counts(producer));
     }, SEEDS));
 

@@ -54,12 +54,14 @@ export class Sender {
   async run(): Promise<void> {
     const { random, plan, judge } = this.#stage;
     while (!this.#stage.isOver && this.isAlive) {
-      for (let i = random.between(1, 30); i > 0 && !this.#stage.isOver; i--) await this.#send();
+      // A life that is over may still come to itself in the middle of this, by a signal that is aborted.
+      for (let i = random.between(1, 30); i > 0 && !this.#stage.isOver && this.isAlive; i--) await this.#send();
       judge.checkBounds(this.stream.lagging, this.producer.consumers, plan.maxQueued);
       await pauseOf(this.node, random.between(5, 300));
       if (this.#stage.isCalm || !random.chance(1, 25)) continue;
       await this.#stage.waits.watch(this.node, "producer.close", this.producer.close());
       await pauseOf(this.node, random.between(1, 500));
+      if (!this.isAlive) return;
       this.record = judge.begin(this.stream.lagging);
       this.producer = this.#open();
     }
@@ -127,12 +129,14 @@ export class Receiver {
         if (done === true) return;
         judge.onMessage(record, value, simulation.world.nowUs);
         judge.checkBounds("disconnect", consumer.producers, plan.maxQueued);
-        if (this.#slowMs > 0 && random.chance(1, 2)) await pauseOf(this.node, this.#slowMs);
+        // A link alone holds more small values than a slow program reads in a minute.
+        const isSlow = this.#slowMs > 0 && !this.#stage.isCalm;
+        if (isSlow && random.chance(1, 2)) await pauseOf(this.node, this.#slowMs);
         if (!this.#stage.isCalm && random.chance(1, 150)) break;
       }
       await waits.watch(this.node, "consumer.close", consumer.close());
       await pauseOf(this.node, random.between(1, 1_000));
-      if (this.#stage.isOver) return;
+      if (this.#stage.isOver || !this.isAlive) return;
       [this.record, this.consumer] = this.#open();
     }
   }

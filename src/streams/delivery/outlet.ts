@@ -1,5 +1,5 @@
 import type { Lagging } from "../types.ts";
-import { bytesOf, type Chunk, countWithin, onlyFirst, withoutFirst } from "./chunk.ts";
+import { bytesOf, type Chunk, countWithin, LENGTH_BYTES, onlyFirst, withoutFirst } from "./chunk.ts";
 
 /** What an outlet needs of its link. */
 export interface Port {
@@ -27,7 +27,7 @@ export class Outlet {
   #isOver = false;
   queued = 0;
   queuedBytes = 0;
-  /** Values that the link took, and their bytes. */
+  /** Values that the link took, and their bytes, encoded. */
   items = 0;
   bytes = 0;
   /** Values that were left out. */
@@ -93,7 +93,7 @@ export class Outlet {
 
   #send(chunk: Chunk): void {
     this.items += chunk.count;
-    this.bytes += bytesOf(chunk);
+    this.bytes += bytesOf(chunk) - chunk.count * LENGTH_BYTES;
     this.#isReady = this.#port.send(chunk.payload);
   }
 
