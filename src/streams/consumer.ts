@@ -275,7 +275,10 @@ export class ConsumerNode {
         this.inbox.push(arrival);
       }
     } catch (cause) {
-      if (!(cause instanceof InvalidValue)) throw cause;
+      if (!(cause instanceof InvalidValue)) {
+        counters.itemsInvalid++;
+        throw cause;
+      }
       void link?.close(CLOSE.protocolViolation, cause.message);
     } finally {
       counters.itemsReceived += intake.items - before.items;

@@ -6,7 +6,7 @@ export interface StreamCounters {
   bytesReceived: number;
   /** Values that a consumer wanted and whose queue had no room. */
   itemsDropped: number;
-  /** Values that came, and that a schema refused. */
+  /** Values that came and made no sense, or that a schema refused. */
   itemsInvalid: number;
   /** Consumers that were let in, and that were refused or put out. */
   consumersAccepted: number;
