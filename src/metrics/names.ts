@@ -42,7 +42,10 @@ export const METRICS = {
   consumerProducers: gauge("streams_consumer_producers", "Producers that this node's consumers hear."),
   consumerItemsReceived: counter("streams_consumer_items_received", "Values that came."),
   consumerBytesReceived: counter("streams_consumer_bytes_received", "Bytes of values that came, encoded."),
-  consumerItemsInvalid: counter("streams_consumer_items_invalid", "Values that came and made no sense, or that a schema refused."),
+  consumerItemsInvalid: counter(
+    "streams_consumer_items_invalid",
+    "Values that came and made no sense, or that a schema refused.",
+  ),
 
   groupsActive: gauge("groups_active", "Groups that this node is in."),
   elections: counter("groups_raft_elections", "Elections that this member stood for."),
