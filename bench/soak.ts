@@ -1,5 +1,5 @@
-// npm run soak -- [--seconds 60] [--streams]: three members of a group, each sends as fast as it can. Reports memory, leaders, loop delay, and checks that
-// nothing is lost. With `--streams` a producer and its consumers instead.
+// npm run soak -- [--seconds 60] [--streams]: three members of a group, and two observers that send as fast as they can. Reports memory, leaders, loop
+// delay, and checks that nothing is lost. With `--streams` a producer and its consumers instead.
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { closeCluster, makeCluster } from "./cluster.ts";
@@ -13,31 +13,40 @@ interface Flood {
   readonly overloaded: number;
   readonly unknown: number;
   readonly notApplied: number;
+}
+
+interface Watched {
   readonly samples: readonly { readonly rss: number; readonly term: number }[];
   readonly delayP99Ms: number;
 }
 
+const MEMBERS = 3;
+const FLOODERS = 2;
+
+/** Those that flood are observers, in processes of their own: what holds the loop of a member is then what it does for them. */
 async function soakGroup(hosts: readonly Host[], durationMs: number): Promise<boolean> {
-  const cluster = await makeCluster(hosts, () => ({ module: "soak", part: "Soaker" }));
-  const floods = await Promise.all(cluster.members.map((member) => member.call<Flood>("flood", durationMs)));
-  const total = (await cluster.members[0]?.call<number>("total")) ?? Number.NaN;
-  await closeCluster(cluster);
-  for (const flood of floods) {
-    const { attempts, acknowledged, overloaded, unknown, notApplied, delayP99Ms } = flood;
-    const row = {
-      attempts,
-      acknowledged,
-      overloaded,
-      unknown,
-      notApplied,
-      rssGrowthMiB: growthMiB(flood.samples.map(({ rss }) => rss)),
-      delayP99Ms,
-    };
-    console.log(JSON.stringify(row));
+  const cluster = await makeCluster(hosts.slice(0, MEMBERS), () => ({ module: "soak", part: "Soaker" }));
+  const flooders = await Promise.all(
+    hosts.slice(MEMBERS).map((host) => host.make("soak", "Soaker", { secret: cluster.secret })),
+  );
+  for (const flooder of flooders) {
+    await flooder.call("create", cluster.address);
+    await flooder.call("observe");
   }
-  const sum = (field: "attempts" | "acknowledged" | "unknown"): number =>
-    floods.reduce((all, flood) => all + flood[field], 0);
-  const terms = new Set(floods.flatMap(({ samples }) => samples.map(({ term }) => term)));
+  const parts = [...cluster.members, ...flooders];
+  await Promise.all(parts.map((part) => part.call("watch")));
+  const floods = await Promise.all(flooders.map((flooder) => flooder.call<Flood>("flood", durationMs)));
+  const total = (await cluster.members[0]?.call<number>("total")) ?? Number.NaN;
+  const watched = await Promise.all(parts.map((part) => part.call<Watched>("watched")));
+  for (const flooder of flooders) await flooder.call("close");
+  await closeCluster(cluster);
+  for (const [i, { samples, delayP99Ms }] of watched.entries()) {
+    const rssGrowthMiB = growthMiB(samples.map(({ rss }) => rss));
+    console.log(JSON.stringify({ part: i < MEMBERS ? "member" : "flooder", rssGrowthMiB, delayP99Ms }));
+  }
+  for (const flood of floods) console.log(JSON.stringify(flood));
+  const sum = (field: keyof Flood): number => floods.reduce((all, flood) => all + flood[field], 0);
+  const terms = new Set(watched.flatMap(({ samples }) => samples.map(({ term }) => term)));
   const isExact = sum("acknowledged") <= total && total <= sum("acknowledged") + sum("unknown");
   const load = sum("attempts") / sum("acknowledged");
   console.log(JSON.stringify({ total, isExact, terms: terms.size, load }));
@@ -47,7 +56,7 @@ async function soakGroup(hosts: readonly Host[], durationMs: number): Promise<bo
 async function soak(areStreams: boolean, durationMs: number): Promise<boolean> {
   const dist = fileURLToPath(new URL("../dist", import.meta.url));
   const hosts = Array.from(
-    { length: areStreams ? 4 : 3 },
+    { length: areStreams ? 4 : MEMBERS + FLOODERS },
     () => new Host({ dist, profileFolder: undefined, callTimeoutMs: 4 * durationMs + 60_000 }),
   );
   try {

@@ -1,4 +1,4 @@
-// Ours, under much more load than it can bear: a member that sends as fast as it can, and counts what becomes of it.
+// Ours, under much more load than it can bear: members that are watched, and observers that send as fast as they can and count what becomes of it.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { built, nowUs } from "./measure.mjs";
 
@@ -11,8 +11,8 @@ const Counter = defineMachine("soak-counter", {
 });
 
 const PAYLOAD = "x".repeat(256);
-/** Calls in one turn of the event loop. */
-const BURST = 256;
+/** Calls in one turn of the event loop: four times as many as may be on their way at once, so that a flooder is refused nearly all the time. */
+const BURST = 16_384;
 const SAMPLE_MS = 250;
 
 export class Soaker {
@@ -21,6 +21,7 @@ export class Soaker {
   #group;
   #counts = { attempts: 0, acknowledged: 0, overloaded: 0, unknown: 0, notApplied: 0 };
   #samples = [];
+  #sampler;
   #delay = monitorEventLoopDelay({ resolution: 10 });
 
   constructor({ secret }) {
@@ -39,12 +40,27 @@ export class Soaker {
     return nowUs();
   }
 
+  async observe() {
+    this.#group = this.#network.groups.join("soak", { machine: Counter, leadership: "observer" });
+    await this.#group.when.online();
+  }
+
+  /** Memory, term and loop delay from now on. */
+  watch() {
+    this.#sample();
+    this.#sampler = setInterval(() => this.#sample(), SAMPLE_MS);
+    this.#delay.enable();
+  }
+
+  watched() {
+    this.#delay.disable();
+    clearInterval(this.#sampler);
+    return { samples: this.#samples, delayP99Ms: this.#delay.percentile(99) / 1e6 };
+  }
+
   /** Until the time is over, and what was sent came to its end. */
   async flood(durationMs) {
     const untilUs = nowUs() + durationMs * 1_000;
-    const sampler = setInterval(() => this.#sample(), SAMPLE_MS);
-    this.#sample();
-    this.#delay.enable();
     const open = new Set();
     while (nowUs() < untilUs) {
       for (let i = 0; i < BURST; i++) {
@@ -53,10 +69,8 @@ export class Soaker {
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#delay.disable();
-    clearInterval(sampler);
     await Promise.all(open);
-    return { ...this.#counts, samples: this.#samples, delayP99Ms: this.#delay.percentile(99) / 1e6 };
+    return this.#counts;
   }
 
   async total() {
