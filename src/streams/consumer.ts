@@ -196,11 +196,15 @@ export class ConsumerNode {
 
   /** @param candidate - as it was when the question came up: what the answer is about */
   #validate(id: PeerId, candidate: Candidate): void {
-    this.#scope.spawn(async () => {
-      const verdict = await this.#judge.judge(candidate);
-      this.#sources.onVerdict(id, candidate.version, verdict, this.#nowMs());
-      this.#settle();
-    });
+    // No task of the scope, which waits for its tasks: a user's validator may never answer.
+    this.#judge
+      .judge(candidate)
+      .then((verdict) => {
+        if (this.#isClosed) return;
+        this.#sources.onVerdict(id, candidate.version, verdict, this.#nowMs());
+        this.#settle();
+      })
+      .catch(this.#context.onBug);
   }
 
   // ── Links ──

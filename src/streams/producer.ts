@@ -352,11 +352,15 @@ export class ProducerNode {
 
   /** @param candidate - as it was when the question came up: what the answer is about */
   #validate(id: PeerId, candidate: Candidate): void {
-    this.#scope.spawn(async () => {
-      const verdict = await this.#judge.judge(candidate);
-      this.#admission.onVerdict(id, candidate.version, verdict, this.#nowMs());
-      this.#settle();
-    });
+    // No task of the scope, which waits for its tasks: a user's validator may never answer.
+    this.#judge
+      .judge(candidate)
+      .then((verdict) => {
+        if (this.#end !== undefined) return;
+        this.#admission.onVerdict(id, candidate.version, verdict, this.#nowMs());
+        this.#settle();
+      })
+      .catch(this.#context.onBug);
   }
 
   #nowMs(): number {

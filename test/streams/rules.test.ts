@@ -111,6 +111,19 @@ describe("rules of streams", () => {
       deepEqual([heard(consumer), closed.consumers.length], [0, 0]);
     }, SEEDS));
 
+  it("a validator that never answers holds up no close, at either end", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b", { tickets: ticket("us", "b", 1) })];
+      let asked = 0;
+      const asks: TicketValidator = { class: CLASS, validate: () => new Promise(() => void asked++) };
+      a.network.streams.produce(defineStream<string>("closed"), { require: { ticket: asks } });
+      a.network.streams.consume(Words, { require: { ticket: asks } });
+      b.network.streams.produce(Words);
+      b.network.streams.consume(defineStream<string>("closed"));
+      await sim.until(() => asked === 2, { withinMs: 5_000 });
+      await a.network.close();
+    }, SEEDS));
+
   it("S12: a producer with three places serves three; when one goes, one that was refused comes", () =>
     simulate(async (sim) => {
       const producer = (await sim.node("p")).network.streams.produce(Words, { maxConsumers: 3 });
