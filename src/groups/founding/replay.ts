@@ -1,11 +1,10 @@
 import type { Index, LogPosition } from "../../raft/index.ts";
 import type { Storage } from "../../storage/index.ts";
 import type { LifeContext } from "../life/index.ts";
-import { machineFailed, Replica } from "../replica/index.ts";
+import { machineFailed, Replica, SLICE_US } from "../replica/index.ts";
 import { loadLiveStore, type StoredLog } from "../snapshots/index.ts";
 
-/** Work between two turns of the rest of the program. */
-const SLICE_US = 1_500;
+/** Entries, at most, between two turns of the rest of the program. */
 const SLICE_ENTRIES = 64;
 /** A store that changes while it is read is read so often. */
 const LOADS_MAX = 3;

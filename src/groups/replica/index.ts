@@ -12,7 +12,7 @@ export {
   Replica,
   type ReplicaEvents,
 } from "./replica.ts";
-export { workSlice } from "./slices.ts";
+export { SLICE_US, workSlice } from "./slices.ts";
 export {
   ORIGINS_MAX,
   type Origin,

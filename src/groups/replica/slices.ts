@@ -1,7 +1,7 @@
 import type { Env } from "../../env/index.ts";
 
 /** Work on a snapshot ends after this time, or so many steps, whichever comes first; then the rest of the program has its turn. */
-const SLICE_US = 1_500;
+export const SLICE_US = 1_500;
 /** Where the clock stands still, as in a simulation, these alone end a slice. */
 const SLICE_STEPS = 256;
 
