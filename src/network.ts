@@ -66,6 +66,8 @@ export interface World {
   readonly probe?: GroupProbe | undefined;
   /** For tests of upgrades: as if groups were of older or newer code. */
   readonly groupCode?: GroupCode | undefined;
+  /** For tests of renewal: called once, with what makes this node show other tickets from then on. */
+  readonly onTickets?: ((change: DiscoveryService["changeTickets"]) => void) | undefined;
   /** Lets go of it all, once the node is gone. */
   readonly close?: (() => Promise<void>) | undefined;
 }
@@ -175,6 +177,7 @@ class Node implements Network {
       logger,
       onFailure: onBug,
     });
+    world.onTickets?.(this.#discovery.changeTickets);
     this.#streams = new StreamRegistry({
       env,
       networkId: this.id,

@@ -1,3 +1,4 @@
+import type { Ticket } from "../discovery/index.ts";
 import { type Logger, MosaikError, type SeededRandom, silentLogger, VirtualWorld } from "../env/index.ts";
 import type { AnyMachine, Group, OpenOptions, RoleOptions } from "../groups/index.ts";
 import { Identity, type PeerId, type UniqueId } from "../identity/index.ts";
@@ -192,6 +193,7 @@ export class SimulatedNode {
   #damages = 0;
   #identity: Identity;
   #network: Network | undefined;
+  #changeTickets: (tickets: readonly Ticket[]) => void = () => {};
 
   /** @internal Use `Simulation.addNode`. */
   constructor(
@@ -254,6 +256,11 @@ export class SimulatedNode {
     return group;
   }
 
+  /** Shows these tickets instead of those before, in its present life. @throws `bad-option`, `too-large` */
+  changeTickets(tickets: readonly Ticket[]): void {
+    this.#changeTickets(tickets);
+  }
+
   /** It is, or will be after its next start, in this group. */
   isJoined(name: string): boolean {
     return this.#joined.has(name);
@@ -281,6 +288,9 @@ export class SimulatedNode {
       storage: this.#isDurable ? this.#disk.storage(env) : memoryStorageFactory(env),
       logger: this.#logger(),
       probe: this.#simulation.invariants,
+      onTickets: (change) => {
+        this.#changeTickets = change;
+      },
     });
     if (this.#virtual.life !== life) return;
     this.#network = network;

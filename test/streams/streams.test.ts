@@ -1,45 +1,15 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Consumer, defineStream, MosaikError } from "../../src/index.ts";
+import { defineStream, MosaikError } from "../../src/index.ts";
 import { simulate } from "../../src/sim/index.ts";
+import { take, Words } from "./scenario-kit.ts";
 
-const Words = defineStream<string>("words");
 const Numbers = defineStream<number, number, { readonly above: number }>("numbers", {
   matches: (value, { above }) => value > above,
 });
 const SEEDS = { seeds: 3 };
 
-async function take<T>(consumer: Consumer<T>, count: number): Promise<T[]> {
-  const values: T[] = [];
-  while (values.length < count) values.push(await consumer.receive());
-  return values;
-}
-
 describe("a stream", () => {
-  it("gives all consumers all values, in order (S1)", () =>
-    simulate(async (sim) => {
-      const [a, b, c] = [await sim.node("a"), await sim.node("b"), await sim.node("c")];
-      const producer = a.network.streams.produce(Words);
-      const consumers = [b, c].map(({ network }) => network.streams.consume(Words));
-      await producer.when.subscribed({ minimumOf: 2 });
-      const words = Array.from({ length: 100 }, (_, i) => `word ${i}`);
-      await producer.sendMany(words);
-      for (const consumer of consumers) {
-        deepEqual(await take(consumer, 100), words);
-        const [channel] = consumer.producers;
-        deepEqual([channel?.items, channel?.missed, channel?.peer.id], [100, 0, a.network.peerId]);
-      }
-      deepEqual(
-        producer.consumers.map(({ items }) => items),
-        [100, 100],
-      );
-      const metrics = (node: typeof a, name: string): string | undefined =>
-        new RegExp(`^mosaik_streams_${name}\\{.*\\} (\\d+)$`, "m").exec(node.network.metrics())?.[1];
-      equal(metrics(a, "producer_items_sent"), "200");
-      equal(metrics(a, "producer_consumers"), "2");
-      equal(metrics(b, "consumer_items_received"), "100");
-    }, SEEDS));
-
   it("connects a producer and a consumer of one node", () =>
     simulate(async (sim) => {
       const { network } = await sim.node("a");
@@ -65,25 +35,6 @@ describe("a stream", () => {
       const waiting = consumer.receive();
       await Promise.all([consumer.close(), rejects(waiting, (error) => MosaikError.is(error, "closed"))]);
       equal(await consumer.closed, undefined);
-    }, SEEDS));
-
-  it("keeps `send` waiting while nobody is there (S16)", () =>
-    simulate(async (sim) => {
-      const [a, b] = [await sim.node("a"), await sim.node("b")];
-      const producer = a.network.streams.produce(Words);
-      equal(producer.trySend("lost?"), "offline");
-      let isSent = false;
-      const sending = producer.send("kept").then(() => {
-        isSent = true;
-      });
-      await sim.sleep(2_000);
-      equal(isSent, false);
-      const consumer = b.network.streams.consume(Words);
-      await sending;
-      deepEqual(await take(consumer, 1), ["kept"]);
-      await consumer.close();
-      await producer.when.offline();
-      equal(producer.trySend("lost?"), "offline");
     }, SEEDS));
 
   it("tells how many were missed over a break", () =>
