@@ -211,6 +211,7 @@ export class ConsumerNode {
 
   #connect(id: PeerId): void {
     const { runtime, options } = this.#o;
+    const { directory } = this.#context;
     const source: Source = {
       id,
       controller: new AbortController(),
@@ -218,6 +219,7 @@ export class ConsumerNode {
       sinceUs: undefined,
       intake: new Intake({
         from: id,
+        areFramesOwn: id !== directory.selfId,
         read: (reader, bytes) => runtime.codec.read(reader, bytes),
         validate: (value) => checkArrived(runtime, value),
         onInvalid: options.onInvalid,

@@ -1,12 +1,7 @@
 import { LIMITS, type Scope } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
-import { CLOSE, DecodeError, type LinkClose, type LinkHandlers } from "../wire/index.ts";
+import { CLOSE, DecodeError, type Frame, type LinkClose, type LinkHandlers, viewEncoded } from "../wire/index.ts";
 import type { StreamLink } from "./stream-link.ts";
-
-interface Frame {
-  readonly kind: number;
-  readonly payload: Uint8Array;
-}
 
 export interface LocalLinkOptions {
   /** This node's, at both ends. */
@@ -65,9 +60,18 @@ class LocalEnd implements StreamLink {
   }
 
   send(kind: number, payload: Uint8Array): boolean {
+    return this.#send({ kind, payload });
+  }
+
+  sendEncoded(frame: Uint8Array): boolean {
+    return this.#send(viewEncoded(frame));
+  }
+
+  #send(frame: Frame): boolean {
+    const { payload } = frame;
     if (!this.isOpen) return false;
     const { other } = this;
-    other.#frames.push({ kind, payload });
+    other.#frames.push(frame);
     other.#bytes += payload.length;
     other.#schedule();
     this.#awaitsDrain = other.#bytes >= LIMITS.linkHighWaterBytes;

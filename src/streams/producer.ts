@@ -257,7 +257,7 @@ export class ProducerNode {
 
   #admit(client: Client): void {
     const { criteria, link } = client;
-    const port = { send: (payload: Uint8Array) => link.send(FRAME.values, payload) };
+    const port = { send: (frame: Uint8Array) => link.sendEncoded(frame) };
     const subscriber = this.#outflow.enter(port, criteria, () =>
       this.#putOut(client, CLOSE.streamTooSlow, "reads too slowly"),
     );

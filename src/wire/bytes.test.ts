@@ -1,9 +1,10 @@
-import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { deepEqual, equal, notEqual, ok, throws } from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { AssertionError } from "../env/index.ts";
 import { UniqueId } from "../identity/index.ts";
-import { ByteReader, ByteWriter, DecodeError, varintBytes } from "./bytes.ts";
+import { ByteReader, DecodeError } from "./byte-reader.ts";
+import { ByteWriter, varintBytes } from "./byte-writer.ts";
 
 /** One field: how it is written, read, and what value it has. */
 interface Field {
@@ -63,6 +64,22 @@ describe("ByteWriter and ByteReader", () => {
         }
       }),
     );
+  });
+
+  it("copy what a reader keeps, unless the message is its own and little else", () => {
+    const message = new Uint8Array(10_000).fill(7);
+    const own = (bytes: Uint8Array, length: number, isOwn: boolean) => new ByteReader(bytes, 0, isOwn).own(length);
+    equal(own(message, 9_000, true).buffer, message.buffer);
+    for (const copy of [
+      own(message, 9_000, false),
+      own(message, 4_999, true),
+      own(message.slice(0, 4_000), 4_000, true),
+      own(message.subarray(0, 4_500), 4_500, true),
+    ]) {
+      notEqual(copy.buffer, message.buffer);
+      deepEqual(copy, new Uint8Array(copy.length).fill(7));
+    }
+    throws(() => own(message, 10_001, true), DecodeError);
   });
 
   it("make a value or a DecodeError of any bytes, and never look beyond them", () => {

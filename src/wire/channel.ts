@@ -1,5 +1,5 @@
 import { type Env, LIMITS, type Timer } from "../env/index.ts";
-import { DecodeError } from "./bytes.ts";
+import { DecodeError } from "./byte-reader.ts";
 import { type Frame, FrameDecoder, KIND } from "./frames.ts";
 import { decodeClose, encodeClose } from "./hello.ts";
 import { KeepAlive } from "./keep-alive.ts";
@@ -106,8 +106,16 @@ export class FrameChannel {
 
   /** False: closed, or the peer is slow and `onDrain` follows. Beyond `LIMITS.linkQueuedBytesMax` it closes as `tooSlow`. */
   send(kind: number, payload: Uint8Array): boolean {
-    if (!this.isOpen) return false;
-    if (this.#outbox.add(kind, payload)) return true;
+    return this.isOpen && this.#taken(this.#outbox.add(kind, payload));
+  }
+
+  /** As `send`. @param frame - whole */
+  sendEncoded(frame: Uint8Array): boolean {
+    return this.isOpen && this.#taken(this.#outbox.addEncoded(frame));
+  }
+
+  #taken(hasRoom: boolean): boolean {
+    if (hasRoom) return true;
     if (this.queuedBytes > LIMITS.linkQueuedBytesMax) this.close(CLOSE.tooSlow, "the peer reads too slowly");
     return false;
   }

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Packr } from "msgpackr/pack";
 import { LIMITS, MosaikError } from "../env/index.ts";
-import { ByteReader, DecodeError } from "./bytes.ts";
+import { ByteReader, DecodeError } from "./byte-reader.ts";
 import { messagePack } from "./codec.ts";
 import { readNamed } from "./value-reader.ts";
 

@@ -1,5 +1,6 @@
 import { badOption, checkName } from "../env/index.ts";
-import { ByteReader, ByteWriter } from "./bytes.ts";
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
 import { readValue } from "./value-reader.ts";
 import { writeValue } from "./value-writer.ts";
 

@@ -2,8 +2,19 @@ import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { LIMITS } from "../env/index.ts";
-import { DecodeError } from "./bytes.ts";
-import { encodeFrame, FRAME_VERSION, type Frame, FrameBatch, FrameDecoder, KIND } from "./frames.ts";
+import { DecodeError } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import {
+  beginFrame,
+  encodeFrame,
+  FRAME_VERSION,
+  type Frame,
+  FrameBatch,
+  FrameDecoder,
+  finishFrame,
+  KIND,
+  viewEncoded,
+} from "./frames.ts";
 import { CLOSE } from "./types.ts";
 
 const PAYLOAD_MAX = 300;
@@ -153,6 +164,31 @@ describe("FrameBatch", () => {
         );
         ok(buffers.length <= 2 * large.length + 1);
         deepEqual([batch.bytes, batch.take()], [0, []]);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("takes frames that are encoded already between others, and copies no large one", () => {
+    const sizes = fc.array(fc.tuple(fc.oneof(fc.nat(50), fc.integer({ min: 16_370, max: 16_390 })), fc.boolean()));
+    fc.assert(
+      fc.property(sizes, (frames) => {
+        const batch = new FrameBatch();
+        const expected: Uint8Array[] = [];
+        for (const [length, isEncoded] of frames) {
+          const payload = new Uint8Array(length).fill(expected.length + 1);
+          const encoded = finishFrame(beginFrame(new ByteWriter()).fixed(payload), KIND.first + 1);
+          deepEqual(viewEncoded(encoded), { kind: KIND.first + 1, payload });
+          if (isEncoded) batch.addEncoded(encoded);
+          else batch.add(KIND.first + 1, payload);
+          expected.push(encoded);
+        }
+        const bytes = batch.bytes;
+        const buffers = batch.take();
+        equal(Buffer.concat(expected).compare(Buffer.concat(buffers)), 0);
+        equal(Buffer.concat(expected).length, bytes);
+        const large = expected.filter(({ length }, i) => length > 16_384 && frames[i]?.[1]);
+        deepEqual(buffers.filter((buffer) => expected.includes(buffer)).length, large.length);
       }),
       { numRuns: 50 },
     );

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { assert, LIMITS } from "../env/index.ts";
-import { DecodeError } from "./bytes.ts";
+import { DecodeError } from "./byte-reader.ts";
+import type { ByteWriter } from "./byte-writer.ts";
 import { CLOSE } from "./types.ts";
 
 /** The layout of frames, in each of them. Another one is refused with `versionMismatch`. */
@@ -30,6 +31,20 @@ export function writeFrameHeader(target: Uint8Array, offset: number, kind: numbe
   target[offset + 5] = kind;
 }
 
+const HEADER_TO_COME = new Uint8Array(FRAME_HEADER_BYTES);
+
+/** Begins a frame; what is written then is its payload, until `finishFrame`. */
+export function beginFrame(writer: ByteWriter): ByteWriter {
+  return writer.fixed(HEADER_TO_COME);
+}
+
+/** The frame as one buffer, the caller's own; the writer is empty again. */
+export function finishFrame(writer: ByteWriter, kind: number): Uint8Array {
+  const frame = writer.finish();
+  writeFrameHeader(frame, 0, kind, frame.length - FRAME_HEADER_BYTES);
+  return frame;
+}
+
 /** One frame as one buffer. Links batch instead (`FrameBatch`). */
 export function encodeFrame(kind: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
@@ -38,12 +53,16 @@ export function encodeFrame(kind: number, payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Payloads up to here are copied into the batch; larger ones leave as they are. */
+/** Payloads and encoded frames up to here are copied into the batch; larger ones leave as they are. */
 const COPIED_BYTES_MAX = 16 * 1024;
+
+/** In place of a kind: what is to be sent is a whole frame. */
+const ENCODED = -1;
 
 /** Frames that wait for the end of the turn, to leave together. */
 export class FrameBatch {
   #kinds: number[] = [];
+  /** Or whole frames. */
   #payloads: Uint8Array[] = [];
   #bytes = 0;
 
@@ -56,6 +75,13 @@ export class FrameBatch {
     this.#kinds.push(kind);
     this.#payloads.push(payload);
     this.#bytes += FRAME_HEADER_BYTES + payload.length;
+  }
+
+  /** @param frame - of `encodeFrame` or `finishFrame` */
+  addEncoded(frame: Uint8Array): void {
+    this.#kinds.push(ENCODED);
+    this.#payloads.push(frame);
+    this.#bytes += frame.length;
   }
 
   /** Empties the batch into as few buffers as can be had without copying large payloads. Small frames alone make one. */
@@ -72,16 +98,20 @@ export class FrameBatch {
       let size = 0;
       let large: Uint8Array | undefined;
       while (next < payloads.length && large === undefined) {
-        const payload = payloads[next++] as Uint8Array;
-        size += FRAME_HEADER_BYTES;
+        const payload = payloads[next] as Uint8Array;
+        size += headerBytesOf(kinds[next++] as number);
         if (payload.length > COPIED_BYTES_MAX) large = payload;
         else size += payload.length;
       }
-      buffers.push(concatenate(kinds, payloads, from, next, size));
+      if (size > 0) buffers.push(concatenate(kinds, payloads, from, next, size));
       if (large !== undefined) buffers.push(large);
     }
     return buffers;
   }
+}
+
+function headerBytesOf(kind: number): number {
+  return kind === ENCODED ? 0 : FRAME_HEADER_BYTES;
 }
 
 /** Headers and small payloads of the frames in [from, to). */
@@ -96,8 +126,9 @@ function concatenate(
   let offset = 0;
   for (let index = from; index < to; index += 1) {
     const payload = payloads[index] as Uint8Array;
-    writeFrameHeader(target, offset, kinds[index] as number, payload.length);
-    offset += FRAME_HEADER_BYTES;
+    const kind = kinds[index] as number;
+    if (kind !== ENCODED) writeFrameHeader(target, offset, kind, payload.length);
+    offset += headerBytesOf(kind);
     if (payload.length > COPIED_BYTES_MAX) continue;
     target.set(payload, offset);
     offset += payload.length;
@@ -105,16 +136,15 @@ function concatenate(
   return target;
 }
 
-/**
- * How far the buffer of a partial frame is ahead of what came. TLS gives 16 KiB at a time, so a frame of 64 KiB is moved once: growing by two, and
- * with zeros first, took twice as long.
- */
-const PARTIAL_GROWTH = 4;
+/** How far the buffer of a partial frame is ahead of what came. TLS gives 16 KiB at a time, so what begins a frame of 64 KiB is not moved again. */
+const PARTIAL_GROWTH = 8;
+/** Of a frame whose header has not come. */
+const UNKNOWN = Number.POSITIVE_INFINITY;
 
 /**
  * Finds the frames in a sequence of chunks, however it is cut. No I/O: `push` what came, then call `next` until it has nothing more.
  *
- * Memory: what was pushed and not yet read, and at most four times the received bytes of one partial frame. A length is compared with its
+ * Memory: what was pushed and not yet read, and at most eight times the received bytes of one partial frame. A length is compared with its
  * limit before anything is allocated for it.
  */
 export class FrameDecoder {
@@ -170,9 +200,9 @@ export class FrameDecoder {
   #readWhole(chunk: Uint8Array): Frame | undefined {
     const start = this.#offset;
     const left = chunk.length - start;
-    const size = left < FRAME_HEADER_BYTES ? Number.POSITIVE_INFINITY : this.#frameBytes(chunk, start);
+    const size = left < FRAME_HEADER_BYTES ? UNKNOWN : this.#frameBytes(chunk, start);
     if (left < size) {
-      this.#keep(chunk, start, left, Math.min(size, left + FRAME_HEADER_BYTES));
+      this.#keep(chunk, start, left, size);
       this.#nextChunk();
       return undefined;
     }
@@ -222,7 +252,8 @@ export class FrameDecoder {
   #keep(chunk: Uint8Array, start: number, length: number, size: number): void {
     const needed = this.#partialBytes + length;
     if (this.#partial === undefined || this.#partial.length < needed) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(size, needed * PARTIAL_GROWTH)));
+      const ahead = size === UNKNOWN ? FRAME_HEADER_BYTES : needed * PARTIAL_GROWTH;
+      const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(size, ahead)));
       if (this.#partial !== undefined) larger.set(this.#partial.subarray(0, this.#partialBytes));
       this.#partial = larger;
     }
@@ -245,6 +276,11 @@ export class FrameDecoder {
     this.#chunk = chunk;
     this.#offset = 0;
   }
+}
+
+/** A frame of `encodeFrame` or `finishFrame`, apart again. */
+export function viewEncoded(frame: Uint8Array): Frame {
+  return viewFrame(frame, 0, frame.length);
 }
 
 function viewFrame(bytes: Uint8Array, start: number, size: number): Frame {

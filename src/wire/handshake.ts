@@ -1,5 +1,5 @@
 import { type Env, LIMITS, type Timer } from "../env/index.ts";
-import { DecodeError } from "./bytes.ts";
+import { DecodeError } from "./byte-reader.ts";
 import { type ChannelSink, FrameChannel } from "./channel.ts";
 import { KIND } from "./frames.ts";
 import { decodeHello, encodeHello, negotiateVersion } from "./hello.ts";

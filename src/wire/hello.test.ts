@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { AssertionError, LIMITS } from "../env/index.ts";
 import { UniqueId } from "../identity/index.ts";
-import { ByteWriter, DecodeError } from "./bytes.ts";
+import { DecodeError } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
 import {
   decodeClose,
   decodeHello,

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { assert, LIMITS } from "../env/index.ts";
-import { ByteReader, ByteWriter, DecodeError } from "./bytes.ts";
+import { ByteReader, DecodeError } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
 import type { Hello } from "./types.ts";
 
 /** What fits beside the envelope of a hello. */

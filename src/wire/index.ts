@@ -16,13 +16,24 @@
  * Protocols write their messages by hand with `ByteWriter` and `ByteReader`. Values of users go through a `Codec`; the default,
  * `messagePack`, takes plain data only, and gives back the same. Schemas check them at the edges (`validate`).
  *
- * Inside: `bytes` and `frames` know no I/O; `channel` is frames over one stream with batches (`outbox`), silence (`keep-alive`) and the
+ * Inside: `byte-writer`, `byte-reader` and `frames` know no I/O; `channel` is frames over one stream with batches (`outbox`), silence (`keep-alive`) and the
  * end; `handshake` makes a `link` of it; `codec` is `value-writer` and `value-reader`, which check as they go.
  * The layouts are in docs/design/wire.md.
  */
-export { ByteReader, ByteWriter, DecodeError, varintBytes } from "./bytes.ts";
+export { ByteReader, DecodeError } from "./byte-reader.ts";
+export { ByteWriter, varintBytes } from "./byte-writer.ts";
 export { type Codec, checkCodec, type InlineCodec, inline, inlineMessagePack, messagePack } from "./codec.ts";
-export { encodeFrame, FRAME_HEADER_BYTES, FRAME_VERSION, type Frame, FrameDecoder, KIND } from "./frames.ts";
+export {
+  beginFrame,
+  encodeFrame,
+  FRAME_HEADER_BYTES,
+  FRAME_VERSION,
+  type Frame,
+  FrameDecoder,
+  finishFrame,
+  KIND,
+  viewEncoded,
+} from "./frames.ts";
 export {
   type AcceptDecision,
   type AcceptLinkOptions,

@@ -2,7 +2,7 @@ import { deepEqual, equal, rejects } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LIMITS } from "../env/index.ts";
 import { UniqueId } from "../identity/index.ts";
-import { DecodeError } from "./bytes.ts";
+import { DecodeError } from "./byte-reader.ts";
 import { encodeFrame, KIND } from "./frames.ts";
 import type { HandshakeError, InitiateLinkOptions } from "./handshake.ts";
 import {

@@ -1,8 +1,8 @@
 import { assert } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
-import { DecodeError } from "./bytes.ts";
+import { DecodeError } from "./byte-reader.ts";
 import type { ChannelSink, FrameChannel } from "./channel.ts";
-import { KIND } from "./frames.ts";
+import { FRAME_HEADER_BYTES, KIND } from "./frames.ts";
 import { CLOSE, type Link, type LinkClose, type LinkHandlers } from "./types.ts";
 
 /** What the hellos settled. */
@@ -70,6 +70,12 @@ export class FramedLink implements Link, ChannelSink {
     assert(kind >= KIND.first && kind <= 0xff, "a kind of a protocol");
     assert(payload.length <= this.#frameBytesMax, "a frame within the limit of its protocol");
     return this.#channel.send(kind, payload);
+  }
+
+  sendEncoded(frame: Uint8Array): boolean {
+    assert((frame[FRAME_HEADER_BYTES - 1] as number) >= KIND.first, "a kind of a protocol");
+    assert(frame.length - FRAME_HEADER_BYTES <= this.#frameBytesMax, "a frame within the limit of its protocol");
+    return this.#channel.sendEncoded(frame);
   }
 
   pause(): void {

@@ -24,6 +24,16 @@ export class FrameOutbox {
   /** False: the peer is slow, `onDrain` follows. */
   add(kind: number, payload: Uint8Array): boolean {
     this.#batch.add(kind, payload);
+    return this.#added();
+  }
+
+  /** As `add`. @param frame - whole */
+  addEncoded(frame: Uint8Array): boolean {
+    this.#batch.addEncoded(frame);
+    return this.#added();
+  }
+
+  #added(): boolean {
     if (!this.#isFlushScheduled) {
       this.#isFlushScheduled = true;
       atEndOfTurn(() => this.flush());

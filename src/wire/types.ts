@@ -84,6 +84,8 @@ export interface Link {
    * False: the peer is slow, wait for `onDrain`. Beyond `LIMITS.linkQueuedBytesMax` the link closes itself (`tooSlow`).
    */
   send(kind: number, payload: Uint8Array): boolean;
+  /** As `send`, of a frame that is encoded already (`encodeFrame`, `finishFrame`): one that many links get is encoded once. */
+  sendEncoded(frame: Uint8Array): boolean;
   /** Bytes sent that have not left yet. */
   readonly queuedBytes: number;
   /** Stops delivery and reading (backpressure to the peer). */

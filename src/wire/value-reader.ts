@@ -1,6 +1,5 @@
 import { LIMITS } from "../env/index.ts";
-import { type ByteReader, DecodeError } from "./bytes.ts";
-import { copyOf } from "./copies.ts";
+import { type ByteReader, DecodeError } from "./byte-reader.ts";
 import { ARRAY, BYTES, EXTENSION, type LengthForms, RECORD, SHORT_TEXT_LENGTH, TEXT, TOKEN } from "./value-forms.ts";
 
 const DATE_MS_MAX = 8.64e15;
@@ -19,7 +18,7 @@ const recentKeys: (string | undefined)[] = new Array(KEYS_MAX).fill(undefined);
  * beyond that memory is bounded by what was read. One thing it lets through: a key that comes twice, of which the last counts, on every replica alike; `messagePack`
  * never writes one.
  *
- * Byte strings are copies; what follows the value is the caller's to read, or to refuse.
+ * Byte strings are copies, or the reader's own (`ByteReader.own`); what follows the value is the caller's to read, or to refuse.
  *
  * @throws DecodeError
  */
@@ -209,7 +208,7 @@ class ValueReader {
   }
 
   #bytes(length: number): Uint8Array {
-    return copyOf(this.#reader.fixed(length));
+    return this.#reader.own(length);
   }
 
   #text(length: number): string {

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { LIMITS, mosaikError } from "../env/index.ts";
-import type { ByteWriter } from "./bytes.ts";
+import type { ByteWriter } from "./byte-writer.ts";
 import {
   ARRAY,
   BYTE_ORDER_MARK,

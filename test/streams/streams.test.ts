@@ -67,6 +67,23 @@ describe("a stream", () => {
       await sim.until(() => producer.isOnline && consumer.producers.length === 1, { withinMs: 100 });
     }, SEEDS));
 
+  it("hands each consumer values of its own, also within one node", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const stream = defineStream<Uint8Array>("pages");
+      const producer = a.network.streams.produce(stream);
+      const consumers = [a, a, b, b].map(({ network }) => network.streams.consume(stream));
+      await producer.when.subscribed({ minimumOf: 4 });
+      const page = new Uint8Array(64 * 1024).fill(1);
+      await producer.send(page);
+      page.fill(2);
+      for (const consumer of consumers) {
+        const value = await consumer.receive();
+        deepEqual(Buffer.compare(value, Buffer.alloc(64 * 1024, 1)), 0);
+        value.fill(3);
+      }
+    }, SEEDS));
+
   it("tells its handles when the network closes, and ends what waits", () =>
     simulate(async (sim) => {
       const { network } = await sim.node("a");

@@ -1,53 +1,59 @@
 import { LIMITS } from "../../env/index.ts";
-import { ByteReader, ByteWriter, varintBytes } from "../../wire/index.ts";
+import { ByteReader, ByteWriter, beginFrame, FRAME_HEADER_BYTES, finishFrame, varintBytes } from "../../wire/index.ts";
+import { FRAME } from "../messages.ts";
 
 /** Values that leave together: contiguous in their lane, never none. */
 export interface Chunk {
   /** The sequence of the first value. */
   readonly first: number;
   readonly count: number;
-  /** The payload of a frame: `first`, then each value with its length before it. */
-  readonly payload: Uint8Array;
+  /** Encoded: `first`, then each value with its length before it. */
+  readonly frame: Uint8Array;
 }
 
 export const LENGTH_BYTES = 4;
 
 /** What its values take. */
-export function bytesOf({ first, payload }: Chunk): number {
-  return payload.length - varintBytes(first);
+export function bytesOf(chunk: Chunk): number {
+  return chunk.frame.length - offsetOf(chunk, 0);
 }
 
 /** The same without its first `count` values; undefined: none is left. */
 export function withoutFirst(chunk: Chunk, count: number): Chunk | undefined {
   if (count <= 0) return chunk;
   if (count >= chunk.count) return undefined;
-  const first = chunk.first + count;
-  const payload = new ByteWriter(chunk.payload.length)
-    .varint(first)
-    .range(chunk.payload, offsetOf(chunk, count), chunk.payload.length)
-    .finish();
-  return { first, count: chunk.count - count, payload };
+  return part(chunk, count, chunk.count);
 }
 
 /** Its first `count` values alone; undefined: that is none. */
 export function onlyFirst(chunk: Chunk, count: number): Chunk | undefined {
   if (count <= 0) return undefined;
   if (count >= chunk.count) return chunk;
-  return { first: chunk.first, count, payload: chunk.payload.subarray(0, offsetOf(chunk, count)) };
+  return part(chunk, 0, count);
+}
+
+/** A copy of its values from..to. */
+function part(chunk: Chunk, from: number, to: number): Chunk {
+  const first = chunk.first + from;
+  const start = offsetOf(chunk, from);
+  const end = offsetOf(chunk, to);
+  const writer = new ByteWriter(FRAME_HEADER_BYTES + varintBytes(first) + end - start);
+  beginFrame(writer).varint(first).range(chunk.frame, start, end);
+  return { first, count: to - from, frame: finishFrame(writer, FRAME.values) };
 }
 
 /** How many of the first values have at most so many bytes together. */
 export function countWithin(chunk: Chunk, bytesMax: number): number {
   if (bytesOf(chunk) <= bytesMax) return chunk.count;
-  const start = varintBytes(chunk.first);
+  const start = offsetOf(chunk, 0);
   let count = 0;
   while (count < chunk.count && offsetOf(chunk, count + 1) - start <= bytesMax) count++;
   return count;
 }
 
 /** Where the value after `count` others begins. */
-function offsetOf({ first, payload }: Chunk, count: number): number {
-  const reader = new ByteReader(payload, varintBytes(first));
+function offsetOf({ first, frame }: Chunk, count: number): number {
+  const reader = new ByteReader(frame, FRAME_HEADER_BYTES + varintBytes(first));
   for (let i = 0; i < count; i++) reader.skip(reader.u32());
   return reader.position;
 }
@@ -72,7 +78,7 @@ export class ChunkWriter {
   /** Encodes a value at the end. Its bytes lie from the returned place to the end of what is written. @throws what `write` throws: nothing is added */
   add<In>(write: (writer: ByteWriter, value: In) => void, value: In): number {
     const writer = this.#writer;
-    if (this.count === 0) writer.varint(this.#first);
+    this.#begin();
     const start = writer.length;
     try {
       write(writer.u32(0), value);
@@ -87,7 +93,7 @@ export class ChunkWriter {
 
   /** Adds the value that another one got last. */
   copyLast(other: ChunkWriter, start: number): void {
-    if (this.count === 0) this.#writer.varint(this.#first);
+    this.#begin();
     const bytes = other.#writer.view();
     this.#writer.range(bytes, start, bytes.length);
     this.count++;
@@ -97,7 +103,7 @@ export class ChunkWriter {
   take(): Chunk | undefined {
     const { count } = this;
     if (count === 0) return undefined;
-    const chunk = { first: this.#first, count, payload: this.#writer.finish() };
+    const chunk = { first: this.#first, count, frame: finishFrame(this.#writer, FRAME.values) };
     this.#first += count;
     this.count = 0;
     return chunk;
@@ -106,5 +112,9 @@ export class ChunkWriter {
   /** Values that nobody is there for are counted, and not kept. */
   skip(): void {
     this.#first++;
+  }
+
+  #begin(): void {
+    if (this.count === 0) beginFrame(this.#writer).varint(this.#first);
   }
 }

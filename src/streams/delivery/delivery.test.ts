@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { hash, type PeerId } from "../../identity/index.ts";
-import { type ByteWriter, DecodeError, inlineMessagePack } from "../../wire/index.ts";
+import { type ByteWriter, DecodeError, inlineMessagePack, viewEncoded } from "../../wire/index.ts";
 import { encodeAccept } from "../messages.ts";
 import type { Lagging } from "../types.ts";
 import { Intake, type Progress } from "./intake.ts";
@@ -38,8 +38,8 @@ class Listener {
     if (this.subscriber !== undefined) return;
     const criteria = this.divisor === undefined ? undefined : { key: `${this.divisor}`, value: this.divisor };
     const port = {
-      send: (payload: Uint8Array): boolean => {
-        this.#waiting.push(payload);
+      send: (frame: Uint8Array): boolean => {
+        this.#waiting.push(viewEncoded(frame).payload);
         return this.#waiting.length < 2;
       },
     };
@@ -51,6 +51,7 @@ class Listener {
     const { lane } = this.subscriber;
     this.intake = new Intake({
       from: PRODUCER,
+      areFramesOwn: true,
       read: inlineMessagePack.read,
       validate: (value) => ({ ok: true, value }),
       onInvalid: "skip",
@@ -228,7 +229,7 @@ describe("delivery", () => {
     });
     const frames: Uint8Array[][] = [[], [], []];
     for (const [i, least] of [1, 2, 2].entries()) {
-      const send = (payload: Uint8Array): boolean => (frames[i] as Uint8Array[]).push(payload) > 0;
+      const send = (frame: Uint8Array): boolean => (frames[i] as Uint8Array[]).push(frame) > 0;
       outflow.enter({ send }, { key: `${least}`, value: least }, () => {});
     }
     for (const value of [1, 2, 3]) outflow.offer(value);
@@ -258,9 +259,14 @@ describe("delivery", () => {
       onGathered: () => {},
     });
     const got: Uint8Array[] = [];
-    const subscriber = outflow.enter({ send: (payload) => got.push(payload) > 0 }, { key: "", value: 0 }, () => {});
+    const subscriber = outflow.enter(
+      { send: (frame) => got.push(viewEncoded(frame).payload) > 0 },
+      { key: "", value: 0 },
+      () => {},
+    );
     const intake = new Intake({
       from: PRODUCER,
+      areFramesOwn: true,
       read: inlineMessagePack.read,
       validate: (value) => ({ ok: true, value }),
       onInvalid: "skip",
@@ -290,6 +296,7 @@ describe("an intake", () => {
   const fresh = (before?: Progress): Intake =>
     new Intake({
       from: PRODUCER,
+      areFramesOwn: true,
       read: inlineMessagePack.read,
       validate: (value) => (value === "bad" ? { ok: false, issues: [] } : { ok: true, value }),
       onInvalid: "skip",

@@ -6,6 +6,8 @@ import type { Message } from "../types.ts";
 
 export interface IntakeOptions {
   readonly from: PeerId;
+  /** Nobody else has the bytes of the frames: values may be parts of them. */
+  readonly areFramesOwn: boolean;
   /** Of so many bytes. @throws DecodeError, or anything: the bytes make no sense */
   readonly read: (reader: ByteReader, bytes: number) => unknown;
   /** What the schema makes of it. */
@@ -81,7 +83,7 @@ export class Intake {
   /** @throws DecodeError */
   onValues(payload: Uint8Array): void {
     if (this.#lane === undefined) throw new DecodeError("values before the consumer is accepted");
-    const reader = new ByteReader(payload);
+    const reader = new ByteReader(payload, 0, this.#o.areFramesOwn);
     this.#sequence = reader.varint();
     if (this.#sequence < this.#expected) throw new DecodeError("values that came before");
     if (reader.remaining === 0) throw new DecodeError("a frame without values");

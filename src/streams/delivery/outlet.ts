@@ -3,8 +3,8 @@ import { bytesOf, type Chunk, countWithin, LENGTH_BYTES, onlyFirst, withoutFirst
 
 /** What an outlet needs of its link. */
 export interface Port {
-  /** Takes the payload of a frame of values. False: taken, and no more before `drained`. */
-  send(payload: Uint8Array): boolean;
+  /** Takes a frame of values. False: taken, and no more before `drained`. */
+  send(frame: Uint8Array): boolean;
 }
 
 export interface QueueLimits {
@@ -94,7 +94,7 @@ export class Outlet {
   #send(chunk: Chunk): void {
     this.items += chunk.count;
     this.bytes += bytesOf(chunk) - chunk.count * LENGTH_BYTES;
-    this.#isReady = this.#port.send(chunk.payload);
+    this.#isReady = this.#port.send(chunk.frame);
   }
 
   #keep(chunk: Chunk): void {

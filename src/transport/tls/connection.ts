@@ -4,6 +4,10 @@ import type { PeerId } from "../../identity/index.ts";
 import type { StreamHandlers } from "../../wire/index.ts";
 import { EXPORTER_SECRET_BYTES, KeyExporter } from "../exporter.ts";
 import type { Address, Connection, Protocol } from "../types.ts";
+import { SocketWrites } from "./writes.ts";
+
+/** Who waits for room hears of it when so much is left: the socket has something to do until more comes. */
+const LOW_WATER_BYTES = LIMITS.streamHighWaterBytes / 4;
 
 interface Facts {
   readonly remoteId: PeerId;
@@ -21,6 +25,7 @@ export class TlsConnection implements Connection {
   readonly remoteAddress: Address;
   readonly protocol: Protocol;
   readonly #socket: TLSSocket;
+  readonly #writes: SocketWrites;
   readonly #exporter: KeyExporter;
   #handlers: StreamHandlers | undefined;
   #cause: Error | undefined;
@@ -36,6 +41,7 @@ export class TlsConnection implements Connection {
     this.remoteAddress = facts.remoteAddress;
     this.protocol = facts.protocol;
     this.#socket = socket;
+    this.#writes = new SocketWrites(socket, () => this.#onWritten());
     this.#exporter = new KeyExporter(
       socket.exportKeyingMaterial(EXPORTER_SECRET_BYTES, "EXPORTER-mosaik-connection", Buffer.alloc(0)),
     );
@@ -64,23 +70,21 @@ export class TlsConnection implements Connection {
     // Both may have come already.
     queueMicrotask(() => this.#tellEnds());
     socket.on("end", () => this.#tellEnds());
-    socket.on("drain", () => this.#onDrain());
     socket.on("data", (bytes: Uint8Array) => {
       if (!this.#isOurDoing) handlers.onData(bytes);
     });
   }
 
   write(bytes: Uint8Array): boolean {
-    const socket = this.#socket;
-    if (!socket.writable) return false;
-    socket.write(bytes);
-    // Node's own mark of 16 KiB is too low for whole frames; its `drain` comes in any case once we are above ours.
-    if (socket.writableLength >= LIMITS.streamHighWaterBytes) this.#isFull = true;
+    if (!this.#socket.writable) return false;
+    this.#writes.add(bytes);
+    // Node's own mark of 16 KiB is too low for whole frames.
+    if (this.bufferedBytes >= LIMITS.streamHighWaterBytes) this.#isFull = true;
     return !this.#isFull;
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength;
+    return this.#writes.bytes;
   }
 
   pause(): void {
@@ -97,7 +101,7 @@ export class TlsConnection implements Connection {
   }
 
   end(): void {
-    if (this.#socket.writable) this.#socket.end();
+    if (this.#socket.writable) this.#writes.end();
   }
 
   destroy(): void {
@@ -108,8 +112,8 @@ export class TlsConnection implements Connection {
     else this.#socket.destroy();
   }
 
-  #onDrain(): void {
-    if (!this.#isFull) return;
+  #onWritten(): void {
+    if (!this.#isFull || this.bufferedBytes > LOW_WATER_BYTES) return;
     this.#isFull = false;
     this.#handlers?.onDrain();
   }
