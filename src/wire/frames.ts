@@ -92,6 +92,8 @@ export class FrameBatch {
     this.#payloads = [];
     this.#bytes = 0;
 
+    // One alone, as it is when little is sent: already a buffer.
+    if (payloads.length === 1 && kinds[0] === ENCODED) return payloads;
     const buffers: Uint8Array[] = [];
     for (let next = 0; next < payloads.length; ) {
       const from = next;

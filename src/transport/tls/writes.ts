@@ -52,7 +52,7 @@ export class SocketWrites {
 
   #next(): void {
     this.#busyBytes = 0;
-    const bytes = this.#socket.writable ? this.#take() : undefined;
+    const bytes = this.#waiting.length > 0 && this.#socket.writable ? this.#take() : undefined;
     if (bytes !== undefined) this.#write(bytes);
     else if (this.#isEnding) this.#socket.end();
     this.#onWritten();
