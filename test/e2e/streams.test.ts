@@ -10,7 +10,7 @@ import { defineStream, Network, type NetworkOptions } from "../../src/index.ts";
 import type { Figures, StreamProcessOptions } from "./stream-process.ts";
 
 // Real sockets and real time: each wait has its own deadline, far beyond what it takes.
-const DEADLINE_MS = 40_000;
+const DEADLINE_MS = 90_000;
 const within = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(DEADLINE_MS) });
 
 const Parcels = defineStream<{ number: number; pad?: Uint8Array }>("parcels");
