@@ -1,5 +1,12 @@
 import { replaySeed } from "../../src/env/index.ts";
-import { type Channel, type Consumer, defineStream, type Network, type Producer } from "../../src/index.ts";
+import {
+  type Channel,
+  type Consumer,
+  defineStream,
+  type Message,
+  type Network,
+  type Producer,
+} from "../../src/index.ts";
 import { Simulation } from "../../src/sim/simulation.ts";
 
 // For tests alone: whole nodes with streams, and what can be said of them.
@@ -106,4 +113,19 @@ export function inspected(network: Network): {
   readonly consumers: readonly (StreamReport & { readonly producers: readonly SourceReport[] })[];
 } {
   return network.inspect().streams as ReturnType<typeof inspected>;
+}
+
+/** All that it receives from now on, as it comes. */
+export function collect<T>(consumer: Consumer<T>): readonly Message<T>[] {
+  const messages: Message<T>[] = [];
+  const read = async (): Promise<void> => {
+    for await (const message of consumer.messages()) messages.push(message);
+  };
+  void read();
+  return messages;
+}
+
+/** Why a consumer of this node, the first, was last without its only producer. */
+export function lastCodeAt(network: Network): number | undefined {
+  return inspected(network).consumers[0]?.producers[0]?.lastCode;
 }

@@ -6,6 +6,8 @@ import { CLOSE } from "../../src/wire/index.ts";
 import { inspected, underSeeds, Words } from "./scenario-kit.ts";
 import { guest, issuedBy, tokenFor } from "./tickets-kit.ts";
 
+// Whole nodes; W9 is a weak point of the reference: what renews a ticket there leaves the timer of the old one.
+
 const Closed = defineStream<string>("closed");
 const require = { ticket: issuedBy("us") };
 const LASTS_MS = 20_000;
@@ -63,7 +65,7 @@ class Stage {
 }
 
 describe("a ticket", () => {
-  it("that is renewed keeps the link, at the producer and at the consumer", () =>
+  it("W9: that is renewed keeps the link, at the producer and at the consumer", () =>
     underSeeds(async (simulation) => {
       const stage = await Stage.open(simulation);
       for (let renewals = 0; renewals < 3; renewals++) {
@@ -75,7 +77,7 @@ describe("a ticket", () => {
       ok(stage.uptimeMs > 1.9 * LASTS_MS);
     }));
 
-  it("that is renewed in its last moment keeps the link", () =>
+  it("W9: that is renewed in its last moment keeps the link", () =>
     underSeeds(async (simulation) => {
       const stage = await Stage.open(simulation);
       await simulation.sleep(LASTS_MS - stage.uptimeMs - 200);
