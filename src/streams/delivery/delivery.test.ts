@@ -316,8 +316,20 @@ describe("an intake", () => {
   });
 
   it("refuses a lane that goes back, since it would give values twice", () => {
-    const intake = fresh({ lane: "ab".repeat(16), last: 5 });
+    const intake = fresh({ lane: "ab".repeat(16), last: 5, untold: 0 });
     assert.throws(() => intake.onAccept(accept), DecodeError);
+  });
+
+  it("tells all that was lost since the last value, also over a link that ended before a value came", () => {
+    const lane = "ab".repeat(16);
+    const cut = fresh({ lane, last: 2, untold: 0 });
+    cut.onAccept(accept);
+    const intake = fresh(cut.progress);
+    intake.onAccept(encodeAccept({ lane, next: 8 }));
+    intake.onValues(Uint8Array.of(9, 0, 0, 0, 1, 1));
+    const { sequence, missed } = intake.next()?.message ?? {};
+    assert.deepEqual([sequence, missed], [9, 6]);
+    assert.deepEqual([cut.missed, intake.missed], [2, 4], "each link counts its own");
   });
 
   it("whatever bytes come, it throws `DecodeError` or gives values with rising sequences", () => {

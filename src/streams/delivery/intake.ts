@@ -17,10 +17,13 @@ export interface IntakeOptions {
   readonly before: Progress | undefined;
 }
 
-/** A lane of a producer, and the last sequence of it that came. */
+/** A lane of a producer, and how far we came there. */
 export interface Progress {
   readonly lane: string;
+  /** The last sequence that came, or that is known to be lost. */
   readonly last: number;
+  /** Of those lost: how many no value told of, since none came after them. */
+  readonly untold: number;
 }
 
 /** One value taken from a frame. */
@@ -65,7 +68,9 @@ export class Intake {
     return this.#reader !== undefined;
   }
   get progress(): Progress | undefined {
-    return this.#lane === undefined ? undefined : { lane: this.#lane, last: this.#expected - 1 };
+    return this.#lane === undefined
+      ? undefined
+      : { lane: this.#lane, last: this.#expected - 1, untold: this.#gap };
   }
 
   /** @throws DecodeError */
@@ -78,6 +83,8 @@ export class Intake {
     if (before?.lane !== accept.lane) return;
     if (before.last >= accept.next) throw new DecodeError("a lane that goes back");
     this.#skipTo(accept, before.last + 1);
+    // An earlier link has counted these, and ended before it could tell.
+    this.#gap += before.untold;
   }
 
   /** @throws DecodeError */
