@@ -1,3 +1,4 @@
+import type { SeededRandom } from "../env/index.ts";
 import type { ProbeSource } from "../groups/index.ts";
 import type { UniqueId } from "../identity/index.ts";
 import type { MemberId } from "../raft/index.ts";
@@ -44,6 +45,12 @@ export class Cast {
 
   get areAllOnline(): boolean {
     return this.#simulation.nodes.every((node) => this.isOnline(node));
+  }
+
+  /** Not paused. */
+  anybodyOnline(random: SeededRandom): SimulatedNode | undefined {
+    const online = this.#simulation.nodes.filter((node) => !node.isPaused && this.isOnline(node));
+    return online.length === 0 ? undefined : random.pick(online);
   }
 
   /** Another store is there: as many as two groups need may be enough for two groups. */

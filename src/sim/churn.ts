@@ -1,9 +1,9 @@
 import type { FaultKind } from "./fault-counter.ts";
-import type { Episode, EpisodeScene } from "./scene.ts";
+import type { Episode, GroupScene } from "./scene.ts";
 import type { SimulatedNode } from "./simulation.ts";
 
 /** It is there again, with a new store, as itself or as another peer. */
-function loseStore(kind: "lost-disk" | "lost-store"): Episode {
+function loseStore(kind: "lost-disk" | "lost-store"): Episode<GroupScene> {
   return async (scene) => {
     const { simulation, random } = scene;
     const node = scene.loser();
@@ -19,7 +19,7 @@ function loseStore(kind: "lost-disk" | "lost-store"): Episode {
 }
 
 /** Somebody gives up its place, and takes a new one later. */
-const leave: Episode = async (scene) => {
+const leave: Episode<GroupScene> = async (scene) => {
   const { simulation, random } = scene;
   const node = scene.leaver();
   if (node === undefined) return;
@@ -33,7 +33,7 @@ const leave: Episode = async (scene) => {
 };
 
 /** In order, and then again: of the group alone, or of the whole process. What is in memory leaves as it closes. */
-const close: Episode = async (scene) => {
+const close: Episode<GroupScene> = async (scene) => {
   const { simulation, random } = scene;
   const node = scene.isDurable ? scene.victim() : scene.leaver();
   if (node === undefined) return;
@@ -43,7 +43,7 @@ const close: Episode = async (scene) => {
     await scene.joinAgain(node, "close");
   } else {
     if (await scene.waits.ends(node, "network.close", node.close())) {
-      if (!scene.isDurable) scene.noteLoss(node);
+      scene.onDied(node);
       node.exit();
       await simulation.sleep(random.between(10, 1_500));
       await node.restart();
@@ -55,7 +55,7 @@ const close: Episode = async (scene) => {
 };
 
 /** Whoever is asked hands over, to somebody or to anybody. */
-const transfer: Episode = async (scene) => {
+const transfer: Episode<GroupScene> = async (scene) => {
   const { simulation, random } = scene;
   const node = scene.anybodyOnline();
   if (node === undefined) return;
@@ -68,13 +68,13 @@ const transfer: Episode = async (scene) => {
   if (isDone && group.leader !== leader) simulation.faults.count("transfer");
 };
 
-async function untilOnline(scene: EpisodeScene, node: SimulatedNode): Promise<void> {
+async function untilOnline(scene: GroupScene, node: SimulatedNode): Promise<void> {
   const untilUs = scene.simulation.world.nowUs + 5_000_000;
   while (!scene.isOnline(node) && scene.simulation.world.nowUs < untilUs) await scene.simulation.sleep(50);
 }
 
 /** What happens to membership. Promotions and removals follow from who comes and goes. */
-export const MEMBERSHIP_EPISODES: Readonly<Partial<Record<FaultKind, Episode>>> = {
+export const MEMBERSHIP_EPISODES: Readonly<Partial<Record<FaultKind, Episode<GroupScene>>>> = {
   "late-join": (scene) => scene.joinLate(),
   promotion: leave,
   removal: leave,

@@ -2,7 +2,7 @@ import { UniqueId } from "../identity/index.ts";
 import { FileDisk } from "../storage/index.ts";
 import { dieAndReturn, withMortal, withVictim } from "./episodes.ts";
 import type { FaultKind } from "./fault-counter.ts";
-import type { Episode, EpisodeScene } from "./scene.ts";
+import type { Episode, GroupScene } from "./scene.ts";
 import type { SimulatedNode } from "./simulation.ts";
 import { WORKLOAD_GROUP } from "./workload.ts";
 
@@ -16,7 +16,7 @@ function filesOf({ disk }: SimulatedNode): FileDisk {
 
 /** Looks each millisecond, but not for longer than this. */
 export async function until(
-  { simulation }: Pick<EpisodeScene, "simulation">,
+  { simulation }: Pick<GroupScene, "simulation">,
   withinMs: number,
   condition: () => boolean,
 ): Promise<void> {
@@ -47,7 +47,7 @@ function hasStore(node: SimulatedNode): boolean {
 }
 
 /** What disks do. All nodes have `FileDisk`s. */
-export const DISK_EPISODES: Partial<Record<FaultKind, Episode>> = {
+export const DISK_EPISODES: Partial<Record<FaultKind, Episode<GroupScene>>> = {
   "slow-disk": async (scene) => {
     const { simulation, random } = scene;
     const { disk } = random.pick(simulation.nodes);

@@ -1,14 +1,14 @@
 import type { Address } from "../transport/index.ts";
 import { MEMBERSHIP_EPISODES } from "./churn.ts";
 import type { FaultKind } from "./fault-counter.ts";
-import type { Episode, EpisodeScene } from "./scene.ts";
+import type { Episode, GroupScene, Scene } from "./scene.ts";
 import type { SimulatedNode } from "./simulation.ts";
 import type { Disturbance } from "./weather.ts";
 
 type Concerns = (from: Address, to: Address) => boolean;
 
 /** A wire that is bad for a while. */
-async function disturb(scene: EpisodeScene, lastsMs: number, disturbance: Disturbance): Promise<void> {
+async function disturb(scene: Scene, lastsMs: number, disturbance: Disturbance): Promise<void> {
   const { weather } = scene.simulation;
   scene.simulation.trace.add("sim", `${disturbance.kind} begins`);
   weather.begin(disturbance);
@@ -18,7 +18,7 @@ async function disturb(scene: EpisodeScene, lastsMs: number, disturbance: Distur
 }
 
 /** All nodes in two parts, neither empty; the leader is as likely in the smaller one. */
-function split({ simulation, random }: EpisodeScene): readonly [ReadonlySet<Address>, ReadonlySet<Address>] {
+function split({ simulation, random }: Scene): readonly [ReadonlySet<Address>, ReadonlySet<Address>] {
   const addresses = simulation.nodes.map(({ address }) => address);
   const minority = random.between(1, Math.floor(addresses.length / 2));
   const one = new Set<Address>();
@@ -27,14 +27,14 @@ function split({ simulation, random }: EpisodeScene): readonly [ReadonlySet<Addr
 }
 
 /** Everything, or only what goes to and from one node. */
-function somewhere({ simulation, random }: EpisodeScene): Concerns {
+function somewhere({ simulation, random }: Scene): Concerns {
   if (random.chance(1, 3)) return () => true;
   const { address } = random.pick(simulation.nodes);
   return (from, to) => from === address || to === address;
 }
 
 /** Two nodes that are up. */
-function pairUp({ simulation, random }: EpisodeScene): readonly [SimulatedNode, SimulatedNode] | undefined {
+function pairUp({ simulation, random }: Scene): readonly [SimulatedNode, SimulatedNode] | undefined {
   const up = simulation.nodes.filter(({ isUp }) => isUp);
   if (up.length < 2) return undefined;
   const one = random.pick(up);
@@ -42,17 +42,17 @@ function pairUp({ simulation, random }: EpisodeScene): readonly [SimulatedNode, 
 }
 
 /** A node dies and comes back; what it had in memory does not. */
-export async function dieAndReturn(scene: EpisodeScene, node: SimulatedNode, silent: boolean): Promise<void> {
+export async function dieAndReturn(scene: Scene, node: SimulatedNode, silent: boolean): Promise<void> {
   const { simulation, random } = scene;
   node.crash({ silent });
-  if (!scene.isDurable) scene.noteLoss(node);
+  scene.onDied(node);
   await simulation.sleep(random.pick([random.between(1, 50), random.between(100, 4_000)]));
   await node.restart();
   scene.onRestarted(node);
 }
 
 /** For as long as somebody can be spared. */
-export async function withVictim(scene: EpisodeScene, suffer: (node: SimulatedNode) => Promise<void>): Promise<void> {
+export async function withVictim(scene: Scene, suffer: (node: SimulatedNode) => Promise<void>): Promise<void> {
   const node = scene.victim();
   if (node === undefined) return;
   await suffer(node);
@@ -61,7 +61,7 @@ export async function withVictim(scene: EpisodeScene, suffer: (node: SimulatedNo
 
 /** As long as somebody may die. */
 export async function withMortal(
-  scene: EpisodeScene,
+  scene: Scene,
   suffer: (node: SimulatedNode) => Promise<void>,
   wanted?: SimulatedNode,
 ): Promise<void> {
@@ -158,10 +158,15 @@ const NODES: Partial<Record<FaultKind, Episode>> = {
   },
 };
 
-/** An episode for each kind of fault. `restart` is the end of a crash. */
-export const EPISODES: Readonly<Partial<Record<FaultKind, Episode>>> = {
+/** What happens to wires and nodes. `restart` is the end of a crash. */
+export const WORLD_EPISODES: Readonly<Partial<Record<FaultKind, Episode>>> = {
   ...WIRE,
   ...NODES,
-  ...MEMBERSHIP_EPISODES,
   restart: (scene) => withMortal(scene, (node) => dieAndReturn(scene, node, scene.random.chance(1, 2))),
+};
+
+/** Besides, what happens to members of a group. */
+export const GROUP_EPISODES: Readonly<Partial<Record<FaultKind, Episode<GroupScene>>>> = {
+  ...WORLD_EPISODES,
+  ...MEMBERSHIP_EPISODES,
 };

@@ -108,7 +108,7 @@ function findRunner(name: string | undefined): SeedRunner {
 function tell(wanted: Wanted, seed: number, report: SeedReport, wallMs: number): void {
   const story = wanted.story === undefined ? "" : ` --story ${JSON.stringify(wanted.story)}`;
   const replay = `npm run sim -- --seed ${seed}${story}`;
-  const { verdict, invariant, reason, traceHash, events, virtualMs, faults, operations, core } = report;
+  const { verdict, invariant, reason, traceHash, events, virtualMs, faults, operations, core, values } = report;
   if (wanted.isJson) {
     print({
       type: "run",
@@ -124,6 +124,7 @@ function tell(wanted: Wanted, seed: number, report: SeedReport, wallMs: number):
       operations,
       replay,
       ...(core === undefined ? {} : { core }),
+      ...(values === undefined ? {} : { values }),
       ...(reason === undefined ? {} : { reason }),
     });
     return;

@@ -4,13 +4,13 @@ import { dieAtABadMoment } from "./bad-moments.ts";
 import { Cast } from "./cast.ts";
 import { DISK_EPISODES } from "./disk-episodes.ts";
 import { Ending } from "./ending.ts";
-import { EPISODES } from "./episodes.ts";
+import { GROUP_EPISODES } from "./episodes.ts";
 import type { FaultKind } from "./fault-counter.ts";
 import { drawNodePlan, type NodePlan, type RunStyle } from "./node-plan.ts";
 import { Records } from "./records.ts";
 import { type RunReport, verdictOf } from "./report.ts";
 import { rollBack } from "./rollback.ts";
-import type { EpisodeScene, LastActs } from "./scene.ts";
+import type { GroupScene, LastActs } from "./scene.ts";
 import { type SimulatedNode, Simulation } from "./simulation.ts";
 import { Waits } from "./waits.ts";
 import type { Disturbance } from "./weather.ts";
@@ -164,7 +164,7 @@ class NodeRun {
   }
 
   async #run(kind: FaultKind): Promise<void> {
-    await (EPISODES[kind] ?? DISK_EPISODES[kind])?.(this.#scene());
+    await (GROUP_EPISODES[kind] ?? DISK_EPISODES[kind])?.(this.#scene());
   }
 
   #waitForSomething(): void {
@@ -172,7 +172,7 @@ class NodeRun {
     if (this.#cast.isIn(node) && !node.isPaused) this.#waits.begin(node, this.#cast.groupOf(node), this.#random);
   }
 
-  #scene(): EpisodeScene {
+  #scene(): GroupScene {
     const { plan } = this;
     const cast = this.#cast;
     return {
@@ -186,13 +186,13 @@ class NodeRun {
       leaver: () => cast.leaver(),
       release: (node) => cast.release(node),
       noteLoss: (node) => cast.noteLoss(node),
+      onDied: (node) => {
+        if (!plan.isDurable) cast.noteLoss(node);
+      },
       onRestarted: (node, kind) => this.#onRestarted(node, kind),
       isOnline: (node) => cast.isOnline(node),
       groupOf: (node) => cast.groupOf(node),
-      anybodyOnline: () => {
-        const online = this.#simulation.nodes.filter((node) => !node.isPaused && cast.isOnline(node));
-        return online.length === 0 ? undefined : this.#random.pick(online);
-      },
+      anybodyOnline: () => cast.anybodyOnline(this.#random),
       joinLate: () => this.#joinLate(),
       joinAgain: (node, kind) => this.#joinAgain(node, kind),
       leaveGroup: (node) => this.#leaveGroup(node),

@@ -12,6 +12,8 @@ import { runStreams } from "./streams/index.ts";
 export interface SeedReport extends RunReport {
   /** The core runs' own figures; a story has none. */
   readonly core: object | undefined;
+  /** Of a run of streams: how many values were sent, received and missed. */
+  readonly values?: object | undefined;
 }
 
 /** A way to run one seed. */

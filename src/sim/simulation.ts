@@ -41,6 +41,8 @@ export class Simulation {
   readonly wire: MemoryNetwork;
   readonly invariants: GroupInvariants;
   readonly hasFiles: boolean;
+  /** Called before each event, when all of the one before it is over. What it throws ends the run. */
+  onEvent: () => void = () => {};
   readonly #nodes = new Map<string, SimulatedNode>();
   readonly #names = new Map<string, string>();
 
@@ -48,7 +50,10 @@ export class Simulation {
     this.world = new VirtualWorld({
       seed: options.seed,
       virtualMsMax: options.virtualMsMax,
-      onEvent: (_timeUs, node, label) => this.trace.add(node, label),
+      onEvent: (_timeUs, node, label) => {
+        this.onEvent();
+        this.trace.add(node, label);
+      },
     });
     this.hasFiles = options.hasFiles === true;
     this.trace = new Trace(() => this.world.nowUs, {

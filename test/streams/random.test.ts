@@ -5,10 +5,12 @@ import { runStreams } from "../../src/sim/streams/index.ts";
 test("random runs of streams keep every promise while links fail and nodes die, and go on once all heals", async () => {
   let missed = 0;
   for (let seed = 1; seed <= 4; seed++) {
-    const { verdict, invariant, reason, operations } = await runStreams(seed);
+    const { verdict, invariant, reason, operations, values } = await runStreams(seed);
     equal(verdict, "ok", `seed ${seed}: ${invariant} ${reason}`);
     ok(operations.ok > 100, `seed ${seed} sent something`);
-    missed += operations.unknown;
+    equal(values.sent, operations.ok);
+    ok(values.received > 100, `seed ${seed} received something`);
+    missed += values.missed;
   }
   ok(missed > 0, "some values were missed, and that was told");
 });

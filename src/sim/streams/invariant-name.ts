@@ -5,5 +5,6 @@ export type StreamInvariantName =
   | "stream-invented"
   | "stream-gap"
   | "stream-bounds"
+  | "stream-places"
   | "stream-wait-loses-nothing"
   | "stream-progress";

@@ -37,11 +37,37 @@ export const FAULTS: readonly FaultKind[] = [
   "pause",
 ];
 
+/** Characters of a pad, and of one in four pads. */
+interface Sizes {
+  readonly usual: number;
+  readonly large: number;
+}
+
+/** All but the first fill a link, which holds 1 MiB, and then the queues; the second and third with several values a turn. */
+const SIZES: readonly Sizes[] = [
+  { usual: 10, large: 2_000 },
+  { usual: 10, large: 60_000 },
+  { usual: 2_000, large: 150_000 },
+  { usual: 60_000, large: 150_000 },
+];
+
 export interface StreamPlan {
   readonly nodes: readonly string[];
   readonly streams: readonly ParcelStream[];
+  /** Links fail and nodes die. Otherwise only programs are slow, close, and come back; one of the streams is `wait`. */
+  readonly isStormy: boolean;
   readonly maxQueued: number;
-  readonly padChars: number;
+  /** Undefined: the default, which nothing here reaches. */
+  readonly maxQueuedBytes: number | undefined;
+  readonly sizes: Sizes;
+  /** Of each producer, at the same time. */
+  readonly handlesMax: number;
+  /** Calls of `send` that a program does not wait for. */
+  readonly sendsAtOnce: number;
+  /** Undefined: all. */
+  readonly maxConsumers: number | undefined;
+  /** Those of the heaviest nodes are preferred. Undefined: all. */
+  readonly maxProducers: number | undefined;
   readonly faultsMs: number;
 }
 
@@ -49,15 +75,28 @@ export function fits({ place }: Parcel, { rest }: Parity): boolean {
   return place % 2 === rest;
 }
 
-/** Two to four nodes, two streams of different policies, small queues. */
+/** Later ones are clearly heavier than earlier ones. */
+export function weightOf(plan: StreamPlan, name: string): number {
+  return 1 + plan.nodes.indexOf(name);
+}
+
+/** Two to four nodes, two streams of different policies, small queues. One run in four is without faults; half of the others have few places. */
 export function drawStreamPlan(random: SeededRandom): StreamPlan {
-  const first = random.below(STREAMS.length);
+  const isStormy = !random.chance(1, 4);
+  const first = isStormy ? random.below(STREAMS.length) : LAGGING.indexOf("wait");
   const second = (first + random.between(1, STREAMS.length - 1)) % STREAMS.length;
+  const scarce = isStormy && random.chance(1, 2) ? random.pick(["consumers", "producers"]) : undefined;
   return {
-    nodes: ["a", "b", "c", "d"].slice(0, random.between(2, 4)),
+    nodes: ["a", "b", "c", "d"].slice(0, random.between(scarce === undefined ? 2 : 3, 4)),
     streams: STREAMS.filter((_, i) => i === first || i === second),
+    isStormy,
     maxQueued: random.pick([1, 3, 8, 20]),
-    padChars: random.pick([10, 2_000, 20_000]),
+    maxQueuedBytes: random.chance(1, 4) ? 100_000 : undefined,
+    sizes: random.pick(SIZES),
+    handlesMax: random.between(1, 3),
+    sendsAtOnce: random.pick([1, 5, 12]),
+    maxConsumers: scarce === "consumers" ? random.between(1, 2) : undefined,
+    maxProducers: scarce === "producers" ? 1 : undefined,
     faultsMs: random.between(5_000, 12_000),
   };
 }

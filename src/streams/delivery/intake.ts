@@ -68,9 +68,7 @@ export class Intake {
     return this.#reader !== undefined;
   }
   get progress(): Progress | undefined {
-    return this.#lane === undefined
-      ? undefined
-      : { lane: this.#lane, last: this.#expected - 1, untold: this.#gap };
+    return this.#lane === undefined ? undefined : { lane: this.#lane, last: this.#expected - 1, untold: this.#gap };
   }
 
   /** @throws DecodeError */
