@@ -47,6 +47,16 @@ export interface Sim {
 }
 
 export type Scenario = (sim: Sim) => Promise<void>;
+
+/** What our own stories may do besides. */
+export interface StorySim extends Sim {
+  /** Their bytes travel at no more than so many a second, each way, until `heal`. */
+  slow(one: SimNode, two: SimNode, bytesPerSecond: number): void;
+  /** The connections that they have carry nothing any more, and neither is told. */
+  halfOpen(one: SimNode, two: SimNode): void;
+}
+export type StoryScenario = (sim: StorySim) => Promise<void>;
+
 export type SimulateOptions = Options<{ seeds: number; seed: number; faults: Faults }>;
 
 const SEEDS = 10;
@@ -61,7 +71,12 @@ const ONLINE_MS = 60_000;
  * @throws what is wrong with the first run that fails: an error that names the seed, and whose `cause` is the scenario's own error or
  * the promise that was broken
  */
-export async function simulate(scenario: Scenario, options: SimulateOptions = {}): Promise<void> {
+export function simulate(scenario: Scenario, options: SimulateOptions = {}): Promise<void> {
+  return simulateStory(scenario, options);
+}
+
+/** @internal As `simulate`. */
+export async function simulateStory(scenario: StoryScenario, options: SimulateOptions = {}): Promise<void> {
   const { seeds = SEEDS, seed = 1, faults = {} } = options;
   if (!Number.isSafeInteger(seeds) || seeds < 1) throw badOption("seeds", "must be a whole number above 0");
   if (!Number.isSafeInteger(seed)) throw badOption("seed", "must be a whole number");
@@ -80,7 +95,7 @@ export async function simulate(scenario: Scenario, options: SimulateOptions = {}
 
 /** One run of a scenario. `cause`: what ended it, if it did not end well. */
 export async function runScenario(
-  scenario: Scenario,
+  scenario: StoryScenario,
   seed: number,
   faults: Faults = {},
   { keepTrace = false }: { readonly keepTrace?: boolean } = {},
@@ -106,7 +121,7 @@ export async function runScenario(
 }
 
 /** `Sim` over a simulation. */
-class Director implements Sim {
+class Director implements StorySim {
   readonly #simulation: Simulation;
   readonly #cuts = new Set<Disturbance>();
   readonly #members = new Map<SimNode, SimulatedNode>();
@@ -193,6 +208,19 @@ class Director implements Sim {
     this.#simulation.trace.add("sim", `cuts ${[...senders]} from ${[...receivers]}`);
     this.#cuts.add(disturbance);
     this.#simulation.weather.begin(disturbance);
+  }
+
+  slow(one: SimNode, two: SimNode, bytesPerSecond: number): void {
+    const addresses = new Set(this.#addresses([one, two]));
+    const concerns = (from: string, to: string): boolean => addresses.has(from) && addresses.has(to);
+    const disturbance: Disturbance = { kind: "rate-limit", concerns, bytesPerSecond };
+    this.#simulation.trace.add("sim", `slows ${[...addresses]} to ${bytesPerSecond} bytes a second`);
+    this.#cuts.add(disturbance);
+    this.#simulation.weather.begin(disturbance);
+  }
+
+  halfOpen(one: SimNode, two: SimNode): void {
+    this.#simulation.breakConnections("half-open", this.#nodeOf(one), this.#nodeOf(two));
   }
 
   heal(): void {

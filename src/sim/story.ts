@@ -1,9 +1,9 @@
 import type { Faults } from "./background.ts";
-import type { Scenario } from "./simulate.ts";
+import type { StoryScenario } from "./simulate.ts";
 
 export interface Story {
   readonly name: string;
-  readonly scenario: Scenario;
+  readonly scenario: StoryScenario;
   readonly faults: Faults;
 }
 
@@ -13,7 +13,7 @@ const told = new Map<string, Story>();
  * Tells a story: a cast, a fault, what is expected, for what is known to be delicate. `test/stories` has them; their test runs each under
  * several seeds, and `npm run sim -- --story NAME` under any.
  */
-export function story(name: string, scenario: Scenario, options: { readonly faults?: Faults } = {}): void {
+export function story(name: string, scenario: StoryScenario, options: { readonly faults?: Faults } = {}): void {
   if (told.has(name)) throw new Error(`there are two stories "${name}"`);
   told.set(name, { name, scenario, faults: options.faults ?? {} });
 }

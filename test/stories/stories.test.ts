@@ -1,6 +1,6 @@
 import { test } from "node:test";
-import { simulate } from "../../src/sim/index.ts";
+import { simulateStory } from "../../src/sim/simulate.ts";
 import { stories } from "../../src/sim/story.ts";
 import "./all.ts";
 
-for (const { name, scenario, faults } of stories()) test(name, () => simulate(scenario, { seeds: 10, faults }));
+for (const { name, scenario, faults } of stories()) test(name, () => simulateStory(scenario, { seeds: 10, faults }));
