@@ -225,7 +225,7 @@ export class SimulatedNode {
     return this.#network !== undefined;
   }
   get isPaused(): boolean {
-    return this.#virtual.isPaused;
+    return this.machine.isPaused;
   }
   get disk(): NodeDisk {
     return this.#disk;
@@ -235,12 +235,9 @@ export class SimulatedNode {
     if (this.#network === undefined) throw new Error(`${this.name} is down`);
     return this.#network;
   }
-  get #virtual() {
-    return this.#simulation.world.node(this.name);
-  }
   /** The node as the virtual world sees it: clocks, pauses. */
   get machine() {
-    return this.#virtual;
+    return this.#simulation.world.node(this.name);
   }
 
   /** Of its present life. A group that was joined is joined again by each life. */
@@ -279,7 +276,7 @@ export class SimulatedNode {
 
   /** @internal @param discard - incarnations of groups whose stores are set aside at this start */
   async start(discard: ReadonlyMap<string, UniqueId> = new Map()): Promise<void> {
-    const { env, life } = this.#virtual;
+    const { env, life } = this.machine;
     const identity = this.#identity;
     this.#simulation.introduce(this.name, identity.peerId);
     this.#note("starts");
@@ -297,7 +294,7 @@ export class SimulatedNode {
         this.#changeTickets = change;
       },
     });
-    if (this.#virtual.life !== life) return;
+    if (this.machine.life !== life) return;
     this.#network = network;
     for (const [name, groupOptions] of this.#joined) {
       this.#groups.set(name, network.groups.join(name, { ...groupOptions, discard: discard.get(name) }));
@@ -310,7 +307,7 @@ export class SimulatedNode {
     this.#note(silent ? "loses power" : "crashes");
     this.#network = undefined;
     this.#groups.clear();
-    this.#virtual.crash();
+    this.machine.crash();
     this.#simulation.wire.crash(this.address, { silent });
     this.#disk.crash();
     const { lost, torn } = this.#disk.takeEffects();
@@ -329,7 +326,7 @@ export class SimulatedNode {
   exit(): void {
     this.#network = undefined;
     this.#groups.clear();
-    this.#virtual.crash();
+    this.machine.crash();
     this.#simulation.wire.crash(this.address, { silent: false });
     this.#disk.crash();
   }
@@ -349,13 +346,13 @@ export class SimulatedNode {
 
   pause(): void {
     this.#note("is paused");
-    this.#virtual.pause();
+    this.machine.pause();
   }
 
   resume(): void {
     if (!this.isPaused) return;
     this.#note("goes on");
-    this.#virtual.resume();
+    this.machine.resume();
   }
 
   #makeDisk(): NodeDisk {
