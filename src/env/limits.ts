@@ -22,6 +22,8 @@ export const LIMITS = {
   valueItemsMax: 128 * 1024,
   /** Bytes that a link holds for a slow peer before `send` reports that it is full. */
   linkHighWaterBytes: 1 * MiB,
+  /** The same of a link to a consumer of a stream: what it holds is beside the consumer's queue, and comes before it. */
+  consumerLinkBytes: 256 * KiB,
   /** Bytes held for a slow peer before the link is closed as `too-slow`. */
   linkQueuedBytesMax: 64 * MiB,
 
@@ -211,6 +213,7 @@ assert(LIMITS.closeReasonBytesMax + 64 < LIMITS.helloBytesMax, "a close frame ho
 assert(LIMITS.handshakesPerAddressMax * 4 <= LIMITS.handshakesInProgressMax, "one address cannot take all handshakes");
 assert(LIMITS.handshakesInProgressMax <= LIMITS.connectionsMax, "a handshake counts as a connection");
 assert(LIMITS.streamHighWaterBytes <= LIMITS.linkHighWaterBytes, "a connection is full before its link is");
+assert(LIMITS.streamHighWaterBytes <= LIMITS.consumerLinkBytes, "also before that of a stream is");
 assert(LIMITS.keepAliveIntervalMs * 2 < LIMITS.keepAliveTimeoutMs, "a probe is answered before the link is given up");
 assert(LIMITS.segmentReserveBytes * 4 <= LIMITS.segmentBytesMin, "a segment is mostly for entries");
 assert(LIMITS.openingIdsMax * 16 * 2 < LIMITS.segmentReserveBytes, "a segment's first record is small");

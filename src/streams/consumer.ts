@@ -4,9 +4,10 @@ import { LinkRefused } from "../transport/index.ts";
 import { CLOSE, DecodeError, type LinkClose } from "../wire/index.ts";
 import { candidateOf } from "./candidates.ts";
 import type { StreamContext } from "./context.ts";
+import { CoreDriver, type Performed } from "./core-driver.ts";
 import { checkArrived, type StreamRuntime } from "./define.ts";
 import { Inbox, Intake, InvalidValue, type Progress } from "./delivery/index.ts";
-import { type Candidate, Sources, type SourcesEffect } from "./matching/index.ts";
+import { Sources, type SourcesEffect } from "./matching/index.ts";
 import { encodeOpening, FRAME, STREAM_PROTOCOL } from "./messages.ts";
 import type { CheckedConsumerOptions } from "./options.ts";
 import { Presence } from "./presence.ts";
@@ -48,13 +49,11 @@ export class ConsumerNode {
   readonly #o: ConsumerNodeOptions;
   readonly #scope: Scope;
   readonly #sources: Sources;
-  readonly #judge: TicketJudge;
+  readonly #driver: CoreDriver<SourcesEffect>;
   readonly #linked = new Map<PeerId, Source>();
   /** How far we came with producers that we have no link with now. Of those that still advertise the stream. */
   readonly #progress = new Map<PeerId, Progress>();
   readonly #unsubscribe: readonly (() => void)[];
-  #timer: { cancel(): void } | undefined;
-  #isSettling = false;
   #isClosed = false;
 
   constructor(options: ConsumerNodeOptions) {
@@ -64,20 +63,28 @@ export class ConsumerNode {
     this.#o = options;
     this.#context = context;
     this.#scope = new Scope(env, context.onBug);
-    this.#judge = new TicketJudge(env, context.logger, require.ticket);
+    const judge = new TicketJudge(env, context.logger, require.ticket);
     this.#sources = new Sources({
       rule: require,
-      needsTickets: this.#judge.isNeeded,
+      needsTickets: judge.isNeeded,
       maxProducers: checked.maxProducers,
       prefer: checked.prefer,
       random: () => env.random.uint32() / 2 ** 32,
+    });
+    this.#driver = new CoreDriver({
+      context,
+      scope: this.#scope,
+      core: this.#sources,
+      judge,
+      whose: { stream: runtime.name, end: "consumer" },
+      perform: (effect) => this.#perform(effect),
     });
     this.inbox = new Inbox(checked.maxQueued, () => this.#readOn());
     this.presence = new Presence(`the consumer of \`${runtime.name}\``, checked.onlineWhen, () => this.#accepted());
     this.#unsubscribe = [
       directory.onChange(({ entry }) => this.#onPeer(entry.id)),
       directory.onSelfChange(() => {
-        this.#sources.onSelfChanged(this.#nowMs());
+        this.#sources.onSelfChanged(this.#driver.nowMs);
         this.#onPeer(directory.selfId);
       }),
       ...(require.maxRttMs === undefined ? [] : [directory.measure(({ id }) => this.#produces(id))]),
@@ -87,7 +94,7 @@ export class ConsumerNode {
     });
     for (const { id } of directory.producing(options.stream)) this.#look(id);
     this.#look(directory.selfId);
-    this.#settle();
+    this.#driver.settle();
   }
 
   get channels(): readonly Channel[] {
@@ -115,6 +122,7 @@ export class ConsumerNode {
   async close(cause?: MosaikError): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#driver.end();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.inbox.end();
     this.presence.close(cause);
@@ -142,16 +150,16 @@ export class ConsumerNode {
   #onPeer(id: PeerId): void {
     if (this.#isClosed) return;
     this.#look(id);
-    this.#settle();
+    this.#driver.settle();
     this.presence.update();
   }
 
   #look(id: PeerId): void {
     const candidate = candidateOf(this.#context.directory, id);
-    if (candidate !== undefined && this.#produces(id)) this.#sources.onPeer(candidate, this.#nowMs());
+    if (candidate !== undefined && this.#produces(id)) this.#sources.onPeer(candidate, this.#driver.nowMs);
     // A producer that closes says so in its entry, and then by its link, after what it sent: only that is the end.
     else if (!this.#linked.has(id)) {
-      this.#sources.onGone(id, this.#nowMs());
+      this.#sources.onGone(id, this.#driver.nowMs);
       this.#progress.delete(id);
     }
   }
@@ -162,49 +170,15 @@ export class ConsumerNode {
     return entry?.streams.includes(this.#o.stream) ?? false;
   }
 
-  /** Does what is to be done, until nothing is. */
-  #settle(): void {
-    if (this.#isSettling || this.#isClosed) return;
-    this.#isSettling = true;
-    for (let effects = this.#sources.takeEffects(); effects.length > 0; effects = this.#sources.takeEffects()) {
-      for (const effect of effects) this.#perform(effect);
-    }
-    this.#isSettling = false;
-    const problem = this.#sources.takeProblem();
-    if (problem !== undefined)
-      this.#context.logger.warn({ ...problem, stream: this.#o.runtime.name }, "a consumer's rule threw");
-    this.#timer?.cancel();
-    const { nextAtMs } = this.#sources;
-    if (nextAtMs === undefined) return;
-    this.#timer = this.#scope.after(Math.max(1, nextAtMs - this.#nowMs()), () => {
-      this.#sources.tick(this.#nowMs());
-      this.#settle();
-    });
-  }
-
-  #perform(effect: SourcesEffect): void {
+  #perform(effect: Performed<SourcesEffect>): void {
     const { id } = effect;
     if (effect.type === "connect") this.#connect(id);
     else if (effect.type === "introduce") this.#context.directory.introduce(id);
-    else if (effect.type === "validate") this.#validate(id, effect.candidate);
     else if (effect.type === "disconnect") {
       const source = this.#linked.get(id);
       if (source !== undefined) void this.#end(source, effect.code, effect.reason);
       this.presence.update();
     }
-  }
-
-  /** @param candidate - as it was when the question came up: what the answer is about */
-  #validate(id: PeerId, candidate: Candidate): void {
-    // No task of the scope, which waits for its tasks: a user's validator may never answer.
-    this.#judge
-      .judge(candidate)
-      .then((verdict) => {
-        if (this.#isClosed) return;
-        this.#sources.onVerdict(id, candidate.version, verdict, this.#nowMs());
-        this.#settle();
-      })
-      .catch(this.#context.onBug);
   }
 
   // ── Links ──
@@ -263,8 +237,8 @@ export class ConsumerNode {
     } else if (kind === FRAME.accept) {
       source.intake.onAccept(payload);
       source.sinceUs = this.#context.env.clock.monotonicUs();
-      this.#sources.onAccepted(source.id, this.#nowMs());
-      this.#settle();
+      this.#sources.onAccepted(source.id, this.#driver.nowMs);
+      this.#driver.settle();
       this.presence.update();
     } else throw new DecodeError(`a frame of kind ${kind}`);
   }
@@ -319,9 +293,9 @@ export class ConsumerNode {
     if (this.#isClosed) return;
     const peer = UniqueId.short(source.id);
     this.#context.logger.debug({ peer, stream: this.#o.runtime.name, ...close }, "a link to a producer ended");
-    this.#sources.onClosed(source.id, close, this.#nowMs());
+    this.#sources.onClosed(source.id, close, this.#driver.nowMs);
     if (!this.#produces(source.id)) this.#look(source.id);
-    this.#settle();
+    this.#driver.settle();
     this.presence.update();
   }
 
@@ -335,10 +309,6 @@ export class ConsumerNode {
   #forget({ id, intake }: Source): void {
     this.#linked.delete(id);
     if (intake.progress !== undefined && this.#produces(id)) this.#progress.set(id, intake.progress);
-  }
-
-  #nowMs(): number {
-    return this.#context.env.clock.monotonicUs() / 1_000;
   }
 }
 

@@ -61,9 +61,8 @@ export class ProducerHandle<In> extends Ending implements Producer<In> {
   async sendMany(values: Iterable<In> | AsyncIterable<In>, { signal }: Wait = {}): Promise<void> {
     // Most values are taken at once: then nothing is awaited, but between turns.
     const send = (value: In): Promise<void> | undefined => {
-      signal?.throwIfAborted();
       this.#assertOpen();
-      return this.#node.trySend(value) === "queued" ? undefined : this.#node.send(value, signal);
+      return this.#node.send(value, signal);
     };
     if (Symbol.asyncIterator in values) {
       for await (const value of values) await send(value);

@@ -74,7 +74,7 @@ class LocalEnd implements StreamLink {
     other.#frames.push(frame);
     other.#bytes += payload.length;
     other.#schedule();
-    this.#awaitsDrain = other.#bytes >= LIMITS.linkHighWaterBytes;
+    this.#awaitsDrain = other.#bytes >= LIMITS.consumerLinkBytes;
     return !this.#awaitsDrain;
   }
 

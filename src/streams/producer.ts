@@ -4,9 +4,10 @@ import type { PeerId, UniqueId } from "../identity/index.ts";
 import { CLOSE, DecodeError, messagePack } from "../wire/index.ts";
 import { candidateOf } from "./candidates.ts";
 import type { StreamContext } from "./context.ts";
+import { CoreDriver, type Performed } from "./core-driver.ts";
 import { checkValue, type StreamRuntime, writeValue } from "./define.ts";
 import { Outflow, type Subscriber } from "./delivery/index.ts";
-import { Admission, type AdmissionEffect, type Candidate } from "./matching/index.ts";
+import { Admission, type AdmissionEffect } from "./matching/index.ts";
 import { encodeAccept, FRAME, type Opening } from "./messages.ts";
 import type { CheckedProducerOptions } from "./options.ts";
 import { Presence } from "./presence.ts";
@@ -49,14 +50,12 @@ export class ProducerNode {
   readonly #o: ProducerNodeOptions;
   readonly #scope: Scope;
   readonly #admission: Admission<number>;
-  readonly #judge: TicketJudge;
+  readonly #driver: CoreDriver<AdmissionEffect<number>>;
   readonly #outflow: Outflow<unknown>;
   readonly #sends = new Sends<unknown>();
   readonly #clients = new Map<number, Client>();
   readonly #unsubscribe: readonly (() => void)[];
   #nextKey = 1;
-  #timer: { cancel(): void } | undefined;
-  #isSettling = false;
   #isServeScheduled = false;
   /** Never rejects. */
   readonly closed: Promise<MosaikError | undefined>;
@@ -74,14 +73,22 @@ export class ProducerNode {
     this.#o = options;
     this.#context = context;
     this.#scope = new Scope(env, context.onBug);
-    this.#judge = new TicketJudge(env, context.logger, require.ticket);
-    this.#admission = new Admission({ rule: require, needsTickets: this.#judge.isNeeded, maxConsumers });
+    const judge = new TicketJudge(env, context.logger, require.ticket);
+    this.#admission = new Admission({ rule: require, needsTickets: judge.isNeeded, maxConsumers });
+    this.#driver = new CoreDriver({
+      context,
+      scope: this.#scope,
+      core: this.#admission,
+      judge,
+      whose: { stream: runtime.name, end: "producer" },
+      perform: (effect) => this.#perform(effect),
+    });
     this.#outflow = new Outflow({
       limits: { maxQueued, maxQueuedBytes, lagging },
       matches: runtime.matches,
       write: (writer, value) => writeValue(runtime, writer, value),
       drawToken: () => Buffer.from(env.random.bytes(16)).toString("hex"),
-      nowMs: () => this.#nowMs(),
+      nowMs: () => this.#driver.nowMs,
       undelivered,
       onGathered: () => atEndOfTurn(() => this.#flush()),
     });
@@ -129,10 +136,10 @@ export class ProducerNode {
     return this.#sends.isEmpty && this.#offer(value) ? "queued" : "full";
   }
 
-  /** Resolves when queued. */
-  async send(value: unknown, signal: AbortSignal | undefined): Promise<void> {
+  /** Undefined: it is queued; else resolves when it is. @throws as `trySend`, `overloaded`, the reason of `signal` */
+  send(value: unknown, signal: AbortSignal | undefined): Promise<void> | undefined {
     signal?.throwIfAborted();
-    if (this.trySend(value) !== "queued") await this.#sends.wait(value, signal);
+    return this.trySend(value) === "queued" ? undefined : this.#sends.wait(value, signal);
   }
 
   /** @throws `closed`, `schema-rejected` */
@@ -175,6 +182,7 @@ export class ProducerNode {
   async #close(signal: AbortSignal | undefined): Promise<void> {
     const { directory } = this.#context;
     this.#end = mosaikError("closed", "the producer is closed", { outcome: "not-applied" });
+    this.#driver.end();
     directory.withdrawStream(this.#o.stream);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#sends.end(this.#end);
@@ -238,7 +246,7 @@ export class ProducerNode {
     });
     const judgement =
       this.#end === undefined
-        ? this.#admission.enter(client.key, candidateOf(this.#context.directory, client.id), this.#nowMs())
+        ? this.#admission.enter(client.key, candidateOf(this.#context.directory, client.id), this.#driver.nowMs)
         : ({ type: "refuse", code: CLOSE.gracefulShutdown, reason: "the producer is closed" } as const);
     if (judgement.type === "refuse") {
       const { refuse, reason } = this.#refused(judgement.code, judgement.reason);
@@ -247,7 +255,7 @@ export class ProducerNode {
     }
     this.#clients.set(client.key, client);
     if (judgement.type === "admit") this.#admit(client);
-    this.#settle();
+    this.#driver.settle();
   }
 
   #refused(refuse: number, reason: string): Refusal {
@@ -286,7 +294,7 @@ export class ProducerNode {
 
   #remove(client: Client): void {
     if (!this.#clients.delete(client.key)) return;
-    this.#admission.leave(client.key, this.#nowMs());
+    this.#admission.leave(client.key, this.#driver.nowMs);
     if (client.subscriber !== undefined) {
       this.#outflow.leave(client.subscriber);
       const { items, bytes, missed } = client.subscriber.outlet;
@@ -295,7 +303,7 @@ export class ProducerNode {
       counters.bytesSent += bytes;
       counters.itemsDropped += missed;
     }
-    this.#settle();
+    this.#driver.settle();
     this.#onPresence();
     this.#onMoved();
   }
@@ -317,54 +325,17 @@ export class ProducerNode {
 
   #onPeer(id: PeerId): void {
     const candidate = candidateOf(this.#context.directory, id);
-    if (candidate === undefined) this.#admission.onGone(id, this.#nowMs());
-    else this.#admission.onPeer(candidate, this.#nowMs());
-    this.#settle();
+    if (candidate === undefined) this.#admission.onGone(id, this.#driver.nowMs);
+    else this.#admission.onPeer(candidate, this.#driver.nowMs);
+    this.#driver.settle();
     this.#onPresence();
   }
 
-  #settle(): void {
-    if (this.#isSettling || this.#end !== undefined) return;
-    this.#isSettling = true;
-    for (let effects = this.#admission.takeEffects(); effects.length > 0; effects = this.#admission.takeEffects()) {
-      for (const effect of effects) this.#perform(effect);
-    }
-    this.#isSettling = false;
-    const problem = this.#admission.takeProblem();
-    if (problem !== undefined)
-      this.#context.logger.warn({ ...problem, stream: this.#o.runtime.name }, "a producer's rule threw");
-    this.#timer?.cancel();
-    const { nextAtMs } = this.#admission;
-    if (nextAtMs === undefined) return;
-    this.#timer = this.#scope.after(Math.max(1, nextAtMs - this.#nowMs()), () => {
-      this.#admission.tick(this.#nowMs());
-      this.#settle();
-    });
-  }
-
-  #perform(effect: AdmissionEffect<number>): void {
-    if (effect.type === "validate") return this.#validate(effect.id, effect.candidate);
+  #perform(effect: Performed<AdmissionEffect<number>>): void {
     const client = this.#clients.get(effect.key);
     if (client === undefined) return;
     if (effect.type === "admit") this.#admit(client);
     else this.#putOut(client, effect.code, effect.reason);
-  }
-
-  /** @param candidate - as it was when the question came up: what the answer is about */
-  #validate(id: PeerId, candidate: Candidate): void {
-    // No task of the scope, which waits for its tasks: a user's validator may never answer.
-    this.#judge
-      .judge(candidate)
-      .then((verdict) => {
-        if (this.#end !== undefined) return;
-        this.#admission.onVerdict(id, candidate.version, verdict, this.#nowMs());
-        this.#settle();
-      })
-      .catch(this.#context.onBug);
-  }
-
-  #nowMs(): number {
-    return this.#context.env.clock.monotonicUs() / 1_000;
   }
 }
 

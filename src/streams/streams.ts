@@ -169,6 +169,7 @@ export class StreamRegistry implements Streams {
     const notFound = { refuse: CLOSE.streamNotFound, reason: "no producer of this stream here" };
     return {
       frameBytesMax: LIMITS.streamFrameBytesMax,
+      highWaterBytes: LIMITS.consumerLinkBytes,
       versionMin: 1,
       versionMax: 1,
       features: 0,

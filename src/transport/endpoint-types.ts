@@ -4,6 +4,8 @@ import type { PeerAddress, Protocol } from "./types.ts";
 /** How one protocol is spoken at this endpoint. */
 export interface ProtocolHandler {
   readonly frameBytesMax: number;
+  /** As `LinkOptions`. */
+  readonly highWaterBytes?: number;
   readonly versionMin: number;
   readonly versionMax: number;
   readonly features: number;

@@ -173,11 +173,12 @@ class LinkEndpoint implements CountingEndpoint {
     const { env, network, onBug } = this.#options;
     const handler = this.#handlers.get(protocol);
     assert(handler !== undefined, "a protocol that is dialled is handled");
-    const { frameBytesMax, versionMin, versionMax, features } = handler;
+    const { frameBytesMax, highWaterBytes, versionMin, versionMax, features } = handler;
     return {
       env,
       protocol,
       frameBytesMax,
+      highWaterBytes,
       hello: { versionMin, versionMax, network, features },
       proofs: {
         prove: (stream) => this.#prove(stream),

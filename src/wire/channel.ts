@@ -96,10 +96,14 @@ export class FrameChannel {
     return this.#outbox.queuedBytes;
   }
 
-  /** The handshake is done: who hears from now on, and how long frames may be. Keep-alive begins. */
-  handOver(sink: ChannelSink, payloadBytesMax: number): void {
+  /** The handshake is done: who hears from now on, and what was agreed. Keep-alive begins. */
+  handOver(
+    sink: ChannelSink,
+    { frameBytesMax, highWaterBytes }: { frameBytesMax: number; highWaterBytes: number },
+  ): void {
     this.#sink = sink;
-    this.#decoder.payloadBytesMax = payloadBytesMax;
+    this.#decoder.payloadBytesMax = frameBytesMax;
+    this.#outbox.highWaterBytes = highWaterBytes;
     this.#handled = 0;
     if (this.isOpen) this.#keepAlive.start();
   }
@@ -235,7 +239,7 @@ export class FrameChannel {
   /** One for all pings of a chunk, and none for a peer that does not read them. */
   #answerPing(): void {
     this.#owesPong = false;
-    if (this.queuedBytes < LIMITS.linkHighWaterBytes) this.send(KIND.pong, EMPTY);
+    if (this.queuedBytes < this.#outbox.highWaterBytes) this.send(KIND.pong, EMPTY);
   }
 
   // ── The end ──

@@ -29,6 +29,8 @@ export interface LinkOptions {
   readonly protocol: string;
   /** Longest payload of one frame, both ways. */
   readonly frameBytesMax: number;
+  /** Bytes that the link holds for a slow peer before `send` says false. Default: `LIMITS.linkHighWaterBytes`. */
+  readonly highWaterBytes?: number | undefined;
   readonly hello: Pick<Hello, "versionMin" | "versionMax" | "network" | "features">;
   readonly proofs: LinkProofs;
   /** Until the peer's hello. Default `LIMITS.handshakeTimeoutMs`. */
@@ -162,6 +164,7 @@ class Handshake implements ChannelSink {
       features: (hello.features & this.#options.hello.features) >>> 0,
       remotePayload: hello.payload,
       frameBytesMax: this.#options.frameBytesMax,
+      highWaterBytes: this.#options.highWaterBytes ?? LIMITS.linkHighWaterBytes,
     });
     this.#resolve(link);
   }

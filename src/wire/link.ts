@@ -13,6 +13,7 @@ export interface Agreement {
   readonly features: number;
   readonly remotePayload: Uint8Array;
   readonly frameBytesMax: number;
+  readonly highWaterBytes: number;
 }
 
 /** The link of both ends. Made by a handshake, paused; `start` lets the frames come. */
@@ -43,7 +44,7 @@ export class FramedLink implements Link, ChannelSink {
     this.#channel = channel;
     this.#frameBytesMax = agreement.frameBytesMax;
     channel.pause();
-    channel.handOver(this, agreement.frameBytesMax);
+    channel.handOver(this, agreement);
   }
 
   get isOpen(): boolean {

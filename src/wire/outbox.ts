@@ -4,6 +4,8 @@ import type { ByteStream } from "./stream.ts";
 
 /** What waits to leave by one stream. All frames of one turn leave as one write. */
 export class FrameOutbox {
+  /** From here on `add` says false. */
+  highWaterBytes: number = LIMITS.linkHighWaterBytes;
   readonly #stream: ByteStream;
   readonly #onDrain: () => void;
   readonly #batch = new FrameBatch();
@@ -38,7 +40,7 @@ export class FrameOutbox {
       this.#isFlushScheduled = true;
       atEndOfTurn(() => this.flush());
     }
-    if (this.queuedBytes < LIMITS.linkHighWaterBytes) return true;
+    if (this.queuedBytes < this.highWaterBytes) return true;
     this.#isDrainAwaited = true;
     return false;
   }

@@ -1,4 +1,4 @@
-import { deepEqual, equal, rejects } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { defineStream, MosaikError } from "../../src/index.ts";
 import { simulate } from "../../src/sim/index.ts";
@@ -82,6 +82,19 @@ describe("a stream", () => {
         deepEqual(Buffer.compare(value, Buffer.alloc(64 * 1024, 1)), 0);
         value.fill(3);
       }
+    }, SEEDS));
+
+  it("holds little beside the queue of a consumer that does not read", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const producer = a.network.streams.produce(Words, { lagging: "drop-newest", maxQueued: 10 });
+      const consumer = b.network.streams.consume(Words, { maxQueued: 1 });
+      await producer.when.online();
+      for (let i = 0; i < 3_000; i++) await producer.send("w".repeat(1_000));
+      const [channel] = producer.consumers;
+      // The link, and what the simulated sockets hold: 256 KiB each at the producer, on the way, and at the consumer.
+      ok(channel !== undefined && channel.missed > 2_000 && channel.bytes < 900_000, `${channel?.bytes} bytes left`);
+      await consumer.close();
     }, SEEDS));
 
   it("tells its handles when the network closes, and ends what waits", () =>

@@ -42,17 +42,17 @@ describe("clearly better", () => {
 });
 
 describe("ranks", () => {
-  it("are by score, then by id", () => {
-    const of = (name: string, value: number) => ({ id: idOf(name), score: value });
-    const ranked = [of("bob", 1), of("dan", -INFINITE), of("ada", 1), of("cyd", INFINITE)].sort(compareRanks);
+  it("are by score, then by lot, then by id", () => {
+    const of = (name: string, value: number, lot: number) => ({ id: idOf(name), score: value, lot });
+    const all = [of("bob", 1, 2), of("dan", -INFINITE, 0), of("ada", 1, 2), of("eve", 1, 1), of("cyd", INFINITE, 9)];
     deepEqual(
-      ranked.map(({ id }) => id),
-      ["cyd", "ada", "bob", "dan"].map(idOf),
+      all.sort(compareRanks).map(({ id }) => id),
+      ["cyd", "eve", "ada", "bob", "dan"].map(idOf),
     );
   });
 
   it("are an order", () => {
-    const ranked = fc.record({ id: fc.constantFrom(...NAMES).map(idOf), score });
+    const ranked = fc.record({ id: fc.constantFrom(...NAMES).map(idOf), score, lot: fc.nat(2) });
     fc.assert(
       fc.property(ranked, ranked, ranked, (a, b, c) => {
         equal(compareRanks(a, b) + compareRanks(b, a), 0);

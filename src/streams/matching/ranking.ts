@@ -6,11 +6,14 @@ const CLEARLY = 0.1;
 export interface Ranked {
   readonly id: PeerId;
   readonly score: number;
+  /** Drawn by this consumer, so that many consumers do not all take the same of equal ones. */
+  readonly lot: number;
 }
 
-/** Negative: `a` is better. By score, then by id. */
+/** Negative: `a` is better. By score, then by lot, then by id. */
 export function compareRanks(a: Ranked, b: Ranked): number {
   if (a.score !== b.score) return a.score > b.score ? -1 : 1;
+  if (a.lot !== b.lot) return a.lot < b.lot ? -1 : 1;
   return a.id === b.id ? 0 : a.id < b.id ? -1 : 1;
 }
 

@@ -33,6 +33,7 @@ export interface Facts {
 /** One peer that advertises the stream. */
 export class Source implements Ranked {
   readonly id: PeerId;
+  readonly lot: number;
   readonly retry: Retry;
   readonly review: TicketReview | undefined;
   lastCode: number | undefined;
@@ -44,6 +45,7 @@ export class Source implements Ranked {
   constructor(facts: Facts, options: { readonly needsTickets: boolean; readonly random: () => number }) {
     this.id = facts.candidate.peer.id;
     this.#facts = facts;
+    this.lot = options.random();
     this.retry = new Retry(options.random);
     this.review = options.needsTickets ? new TicketReview(facts.candidate.version) : undefined;
   }

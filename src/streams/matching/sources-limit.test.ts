@@ -1,6 +1,7 @@
-import { deepEqual } from "node:assert/strict";
+import { deepEqual, ok } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { candidate, type Name, SourcesBench, scoreOf } from "../../../test/streams/matching-kit.ts";
+import { SeededRandom } from "../../env/index.ts";
 import { CLOSE } from "../../wire/index.ts";
 
 function bench(maxProducers: number, isPreferring = true): SourcesBench {
@@ -18,7 +19,19 @@ describe("with a limit, a consumer", () => {
     deepEqual(advertise(bench(2), { ada: 1, bob: 3, cyd: 2, dan: 0 }), ["connect bob", "connect cyd"]);
   });
 
-  it("without a preference takes them by id, and stays", () => {
+  it("without a preference takes one by lot: many consumers spread over the producers", () => {
+    const taken = new Map<string, number>();
+    for (let seed = 1; seed <= 400; seed++) {
+      const random = new SeededRandom(seed);
+      const own = new SourcesBench({ maxProducers: 1, random: () => random.below(1_000_000) / 1_000_000 });
+      const [line = ""] = advertise(own, { ada: 0, bob: 0, cyd: 0, dan: 0 });
+      taken.set(line, (taken.get(line) ?? 0) + 1);
+    }
+    deepEqual([...taken.keys()].sort(), ["connect ada", "connect bob", "connect cyd", "connect dan"]);
+    for (const count of taken.values()) ok(count > 60 && count < 140, `${count} of 400`);
+  });
+
+  it("without a preference, and by equal lots, takes them by id, and stays", () => {
     const own = bench(2, false);
     deepEqual(advertise(own, { cyd: 0, bob: 0, dan: 0 }), ["connect bob", "connect cyd"]);
     own.accepted("bob");
