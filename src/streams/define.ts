@@ -38,7 +38,8 @@ const RUNTIME = Symbol.for("mosaik.stream/1");
  * @param name - at most `LIMITS.nameBytesMax` (256) bytes
  * @param options.schema - checks values where they are sent, and again where they arrive; consumers get what it puts out. Synchronous.
  * @param options.codec - default: MessagePack of plain data. Its name is compared between peers
- * @param options.matches - runs at the producer, once for each distinct criteria among its consumers
+ * @param options.matches - runs at the producer, once for each distinct criteria among its consumers. Criteria come from peers, and may be anything;
+ * those that make it throw fit nothing, and the first cause is logged. Synchronous
  * @throws `bad-option`
  */
 export function defineStream<In = unknown, Out = In, Criteria = undefined>(
@@ -92,6 +93,21 @@ export function checkArrived({ schema }: StreamRuntime, value: unknown): Validat
   } catch (cause) {
     return { ok: false, issues: [{ message: `the schema threw: ${cause instanceof Error ? cause.message : "?"}` }] };
   }
+}
+
+/** `matches`, for criteria of peers. Those that make it throw do not fit: no peer's criteria may break us. @param onProblem - the first cause, once */
+export function matcherOf({ matches }: StreamRuntime, onProblem: (cause: unknown) => void): StreamRuntime["matches"] {
+  if (matches === undefined) return undefined;
+  let isTold = false;
+  return (value, criteria) => {
+    try {
+      return matches(value, criteria);
+    } catch (cause) {
+      if (!isTold) onProblem(cause);
+      isTold = true;
+      return false;
+    }
+  };
 }
 
 /** Appends it. @throws `not-encodable`, `too-large`: the writer is as it was */

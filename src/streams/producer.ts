@@ -5,7 +5,7 @@ import { CLOSE, DecodeError, messagePack } from "../wire/index.ts";
 import { candidateOf } from "./candidates.ts";
 import type { StreamContext } from "./context.ts";
 import { CoreDriver, type Performed } from "./core-driver.ts";
-import { checkValue, type StreamRuntime, writeValue } from "./define.ts";
+import { checkValue, matcherOf, type StreamRuntime, writeValue } from "./define.ts";
 import { Outflow, type Subscriber } from "./delivery/index.ts";
 import { Admission, type AdmissionEffect } from "./matching/index.ts";
 import { encodeAccept, FRAME, type Opening } from "./messages.ts";
@@ -85,7 +85,9 @@ export class ProducerNode {
     });
     this.#outflow = new Outflow({
       limits: { maxQueued, maxQueuedBytes, lagging },
-      matches: runtime.matches,
+      matches: matcherOf(runtime, (cause) =>
+        context.logger.warn({ cause, stream: runtime.name }, "a stream's `matches` threw"),
+      ),
       write: (writer, value) => writeValue(runtime, writer, value),
       drawToken: () => Buffer.from(env.random.bytes(16)).toString("hex"),
       nowMs: () => this.#driver.nowMs,

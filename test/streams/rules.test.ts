@@ -75,6 +75,23 @@ describe("definitions of streams", () => {
       deepEqual(undelivered, [1, 2]);
     }, SEEDS));
 
+  it("criteria that make `matches` throw fit nothing, and keep no value from others", () =>
+    simulate(async (sim) => {
+      const [a, b, c] = [await sim.node("a"), await sim.node("b"), await sim.node("c")];
+      const Prices = defineStream<number, number, { readonly least: number }>("prices", {
+        matches: (price, { least }) => price >= least,
+      });
+      const Other = defineStream<number, number, null>("prices", { matches: () => true });
+      const producer = a.network.streams.produce(Prices);
+      const good = b.network.streams.consume(Prices, { criteria: { least: 2 } });
+      const bad = c.network.streams.consume(Other, { criteria: null });
+      await Promise.all([producer.when.subscribed({ minimumOf: 2 }), bad.when.subscribed()]);
+      await producer.sendMany([1, 2]);
+      equal(producer.trySend(3), "queued");
+      deepEqual([await good.receive(), await good.receive()], [2, 3]);
+      deepEqual([bad.producers[0]?.items, bad.producers[0]?.missed], [0, 0]);
+    }, SEEDS));
+
   it("`break` closes a consumer, `keepOpen` and an abort of `receive` do not, and lose nothing", () =>
     simulate(async (sim) => {
       const { network } = await sim.node("a");
