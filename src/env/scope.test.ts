@@ -34,6 +34,21 @@ describe("a scope", () => {
       deepEqual(failures, []);
     }));
 
+  it("may have as many tasks that listen as there are, and nobody warns of a leak", async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", note);
+    await withScope(async (scope) => {
+      for (let i = 0; i < 50; i++) {
+        scope.spawn((signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve())));
+      }
+      await scope.close();
+    });
+    await new Promise(setImmediate);
+    process.off("warning", note);
+    deepEqual(warnings, []);
+  });
+
   it("waits for its tasks as it closes, and aborts them", () =>
     withScope(async (scope, failures, sleep) => {
       let ended = false;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { assert } from "./assert.ts";
 import type { Env, Timer } from "./env.ts";
 
@@ -17,6 +18,8 @@ export class Scope {
   constructor(env: Env, onFailure: (cause: unknown) => void) {
     this.#env = env;
     this.#onFailure = onFailure;
+    // Each task may listen: however many there are, that is no leak for Node to warn of.
+    setMaxListeners(0, this.#controller.signal);
   }
 
   /** Aborts when the scope closes. */

@@ -2,7 +2,8 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Consumer, ConsumerOptions, Producer, ProducerOptions } from "../../src/index.ts";
 import { type Sim, type SimNode, simulate } from "../../src/sim/index.ts";
-import { heard, SEEDS, tagsOf, take, Words, within } from "./scenario-kit.ts";
+import { CLOSE } from "../../src/wire/index.ts";
+import { heard, lastCodeAt, SEEDS, tagsOf, take, Words, within } from "./scenario-kit.ts";
 
 // Scenarios of the reference's specification, by number: who hears whom. Those of tickets are in `scenarios-tickets.test.ts`.
 
@@ -51,6 +52,25 @@ describe("finding each other", () => {
         peers.map(({ id, tags }) => [id, tags.size]),
         [[n0.network.peerId, 3]],
       );
+      equal(producer.consumers[0]?.peer.id, n1.network.peerId);
+    }, SEEDS));
+
+  it("S2: word of a third is enough, too: a producer that was told nothing refuses with 401, is told, and serves", () =>
+    simulate(async (sim) => {
+      const crowd: SimNode[] = [];
+      // More than a node has for neighbours.
+      for (let i = 0; i < 12; i++) crowd.push(await sim.node(`m${i}`));
+      const [hub] = crowd as [SimNode];
+      const n0 = await sim.node("n0", { tags: ["tag1", "tag2", "tag3"] });
+      const producer = n0.network.streams.produce(Words);
+      const isKnown = ({ network }: SimNode): boolean => network.discovery.get(n0.network.peerId) !== undefined;
+      await sim.until(() => crowd.every(isKnown), { withinMs: 5_000 });
+      sim.cut(n0, crowd);
+      const n1 = await sim.node("n1", { bootstrap: hub.network.status().addresses });
+      const consumer = n1.network.streams.consume(Words);
+      await sim.until(() => lastCodeAt(n1.network) === CLOSE.unknownPeer, { withinMs: 1_000 });
+      await within(5_000, sim, consumer.when.subscribed());
+      deepEqual(tagsOf(consumer.producers), ["tag1 tag2 tag3"]);
       equal(producer.consumers[0]?.peer.id, n1.network.peerId);
     }, SEEDS));
 });
