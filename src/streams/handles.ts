@@ -1,27 +1,55 @@
 import { type MosaikError, mosaikError, orAborted, type Wait } from "../env/index.ts";
 import type { ConsumerNode } from "./consumer.ts";
+import { PendingWaits } from "./pending-waits.ts";
+import type { Presence } from "./presence.ts";
 import type { ProducerNode } from "./producer.ts";
 import type { Channel, Consumer, Message, Producer, StreamWhen } from "./types.ts";
 
-/** The end of a handle: its own, or that of what it is a handle of, whichever comes first. Told once. */
+/** What a handle is one of: it may end by itself, as a network closes. */
+interface Whole {
+  readonly closed: Promise<MosaikError | undefined>;
+  readonly presence: Presence;
+}
+
+/** The end of a handle: its own, or that of what it is a handle of, whichever comes first. Told once, and to all that waits through it. */
 abstract class Ending {
   readonly closed: Promise<MosaikError | undefined>;
+  readonly when: StreamWhen;
+  protected readonly waits = new PendingWaits();
+  readonly #presence: Presence;
   #resolve: (cause: MosaikError | undefined) => void = () => {};
   #closing: Promise<void> | undefined;
 
-  constructor(whole: { readonly closed: Promise<MosaikError | undefined> }) {
+  constructor(whole: Whole) {
+    this.#presence = whole.presence;
+    const { when } = whole.presence;
+    this.when = {
+      online: ({ signal } = {}) => this.waits.until(signal, (either) => when.online({ signal: either })),
+      offline: ({ signal } = {}) => this.#untilOffline(signal),
+      subscribed: (rule = {}) =>
+        this.waits.until(rule.signal, (either) => when.subscribed({ ...rule, signal: either })),
+    };
     this.closed = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    void whole.closed.then(this.#resolve);
+    void whole.closed.then((cause) => {
+      this.#resolve(cause);
+      this.waits.end(cause ?? this.closedError());
+    });
   }
 
+  get isOnline(): boolean {
+    return !this.isClosed && this.#presence.isOnline;
+  }
   get isClosed(): boolean {
     return this.#closing !== undefined;
   }
 
   close({ signal }: Wait = {}): Promise<void> {
-    this.#closing ??= this.end(signal).then(() => this.#resolve(undefined));
+    if (this.#closing === undefined) {
+      this.waits.end(this.closedError());
+      this.#closing = this.end(signal).then(() => this.#resolve(undefined));
+    }
     return orAborted(this.#closing, signal);
   }
 
@@ -30,11 +58,21 @@ abstract class Ending {
   }
 
   protected abstract end(signal: AbortSignal | undefined): Promise<void>;
+  /** What all hear that comes after it, or waits then. */
+  protected abstract closedError(): MosaikError;
+
+  /** What is closed is offline. */
+  async #untilOffline(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.waits.until(signal, (either) => this.#presence.when.offline({ signal: either }));
+    } catch (cause) {
+      if (cause !== this.waits.cause) throw cause;
+    }
+  }
 }
 
 /** One of several handles of a producer. What it sends after its own end is refused, also if others are open. */
 export class ProducerHandle<In> extends Ending implements Producer<In> {
-  readonly when: StreamWhen;
   readonly #node: ProducerNode;
   readonly #release: (signal: AbortSignal | undefined) => Promise<void>;
 
@@ -43,33 +81,25 @@ export class ProducerHandle<In> extends Ending implements Producer<In> {
     super(node);
     this.#node = node;
     this.#release = release;
-    this.when = node.presence.when;
   }
 
-  get isOnline(): boolean {
-    return !this.isClosed && this.#node.presence.isOnline;
-  }
   get consumers(): readonly Channel[] {
     return this.#node.channels;
   }
 
   async send(value: In, { signal }: Wait = {}): Promise<void> {
-    this.#assertOpen();
-    await this.#node.send(value, signal);
+    await this.#send(value, signal);
   }
 
   async sendMany(values: Iterable<In> | AsyncIterable<In>, { signal }: Wait = {}): Promise<void> {
-    // Most values are taken at once: then nothing is awaited, but between turns.
-    const send = (value: In): Promise<void> | undefined => {
-      this.#assertOpen();
-      return this.#node.send(value, signal);
-    };
-    if (Symbol.asyncIterator in values) {
-      for await (const value of values) await send(value);
-      return;
+    if (Symbol.asyncIterator in Object(values)) {
+      return this.waits.until(signal, async (either) => {
+        for await (const value of untilAborted(values as AsyncIterable<In>, either)) await this.#send(value, either);
+      });
     }
-    for (const value of values) {
-      const waiting = send(value);
+    // Most values are taken at once: then nothing is awaited, but between turns.
+    for (const value of values as Iterable<In>) {
+      const waiting = this.#send(value, signal);
       if (waiting !== undefined) await waiting;
     }
   }
@@ -83,13 +113,24 @@ export class ProducerHandle<In> extends Ending implements Producer<In> {
     return this.#release(signal);
   }
 
+  protected closedError(): MosaikError {
+    return mosaikError("closed", "the producer is closed", { outcome: "not-applied" });
+  }
+
+  /** Undefined: it is queued. */
+  #send(value: In, signal: AbortSignal | undefined): Promise<void> | undefined {
+    signal?.throwIfAborted();
+    // Only what waits needs to hear of our end.
+    if (this.trySend(value) === "queued") return undefined;
+    return this.waits.until(signal, (either) => this.#node.send(value, either));
+  }
+
   #assertOpen(): void {
-    if (this.isClosed) throw mosaikError("closed", "the producer is closed", { outcome: "not-applied" });
+    if (this.isClosed) throw this.closedError();
   }
 }
 
 export class ConsumerHandle<Out> extends Ending implements Consumer<Out> {
-  readonly when: StreamWhen;
   readonly #node: ConsumerNode;
   readonly #release: () => Promise<void>;
 
@@ -97,19 +138,15 @@ export class ConsumerHandle<Out> extends Ending implements Consumer<Out> {
     super(node);
     this.#node = node;
     this.#release = release;
-    this.when = node.presence.when;
   }
 
-  get isOnline(): boolean {
-    return this.#node.presence.isOnline;
-  }
   get producers(): readonly Channel[] {
     return this.#node.channels;
   }
 
   async receive({ signal }: Wait = {}): Promise<Out> {
     const message = await this.#node.inbox.read(signal);
-    if (message === undefined) throw mosaikError("closed", "the consumer is closed");
+    if (message === undefined) throw this.closedError();
     return message.value as Out;
   }
 
@@ -128,27 +165,67 @@ export class ConsumerHandle<Out> extends Ending implements Consumer<Out> {
     return this.#release();
   }
 
+  protected closedError(): MosaikError {
+    return mosaikError("closed", "the consumer is closed");
+  }
+
   #iterator<T>(
     pick: (message: Message<unknown>) => T,
     signal: AbortSignal | undefined,
     keepOpen: boolean,
   ): AsyncIterator<T, void> {
     const { inbox } = this.#node;
-    let isDone = false;
+    const reads = new PendingWaits();
     const resultOf = (message: Message<unknown> | undefined): IteratorResult<T, void> =>
       message === undefined ? { done: true, value: undefined } : { done: false, value: pick(message) };
+    const readNext = async (): Promise<IteratorResult<T, void>> => {
+      try {
+        return resultOf(await reads.until(signal, (either) => inbox.read(either)));
+      } catch (cause) {
+        if (cause === reads.cause) return resultOf(undefined);
+        throw cause;
+      }
+    };
     return {
       next: () => {
-        if (isDone) return Promise.resolve(resultOf(undefined));
+        if (reads.isEnded) return Promise.resolve(resultOf(undefined));
         // What is here already needs no waiting.
         const message = signal?.aborted === true ? undefined : inbox.take();
-        return message === undefined ? inbox.read(signal).then(resultOf) : Promise.resolve(resultOf(message));
+        return message === undefined ? readNext() : Promise.resolve(resultOf(message));
       },
       return: async () => {
-        isDone = true;
+        // A read that waits would take a value that nobody hears of.
+        reads.end(mosaikError("closed", "the iterator is done"));
         if (!keepOpen) await this.close();
         return { done: true, value: undefined };
       },
     };
   }
+}
+
+/** The same, but the next value is waited for until `signal` aborts, and no longer. */
+function untilAborted<T>(values: AsyncIterable<T>, signal: AbortSignal): AsyncIterable<T> {
+  const iterator = values[Symbol.asyncIterator]();
+  const leave = async (): Promise<void> => void (await iterator.return?.());
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => {
+        signal.throwIfAborted();
+        // One that is idle may answer neither this, nor that we leave it.
+        const onAbort = (): void => void leave().catch(() => {});
+        signal.addEventListener("abort", onAbort, { once: true });
+        try {
+          return await orAborted(iterator.next(), signal);
+        } finally {
+          signal.removeEventListener("abort", onAbort);
+        }
+      },
+      return: async () => {
+        const left = leave();
+        left.catch(() => {});
+        await orAborted(left, signal);
+        return { done: true, value: undefined };
+      },
+    }),
+  };
 }

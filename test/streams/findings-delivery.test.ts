@@ -1,0 +1,142 @@
+import { deepEqual, equal, rejects } from "node:assert/strict";
+import { describe, it } from "node:test";
+import { simulate } from "../../src/sim/index.ts";
+import { isSettled, SEEDS, take, Words } from "./scenario-kit.ts";
+
+// Flaws that reading and trying found, each of which was there once.
+
+/** Never has a value, and knows whether it was left. */
+function idle(): AsyncIterable<string> & { isLeft: boolean } {
+  const values = {
+    isLeft: false,
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise<never>(() => {}),
+      return: () => {
+        values.isLeft = true;
+        // As a generator does whose `next` is waited for.
+        return new Promise<never>(() => {});
+      },
+    }),
+  };
+  return values;
+}
+
+describe("a handle that is closed, while another one of its producer is open", () => {
+  it("does not send what waited", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const [one, two] = [a.network.streams.produce(Words), a.network.streams.produce(Words)];
+      const refused = rejects(one.send("ghost"), { code: "closed" });
+      const many = rejects(one.sendMany(["ghost of many"]), { code: "closed" });
+      await one.close();
+      await Promise.all([refused, many]);
+      const consumer = b.network.streams.consume(Words);
+      await two.send("real");
+      equal(await consumer.receive(), "real");
+    }, SEEDS));
+
+  it("ends its waits, now and later, and is offline; the other's go on", () =>
+    simulate(async (sim) => {
+      const { network } = await sim.node("a");
+      const [one, two] = [network.streams.produce(Words), network.streams.produce(Words)];
+      const waits = [one.when.online(), one.when.subscribed({ minimumOf: 5 })];
+      const refused = waits.map((wait) => rejects(wait, { code: "closed" }));
+      const others = two.when.online();
+      await one.close();
+      await Promise.all(refused);
+      await rejects(one.when.online(), { code: "closed" });
+      await one.when.offline();
+      equal(await isSettled(sim, others), false);
+      const consumer = network.streams.consume(Words);
+      await others;
+      await consumer.close();
+    }, SEEDS));
+
+  it("still hears the caller's signal", () =>
+    simulate(async (sim) => {
+      const { network } = await sim.node("a");
+      const producer = network.streams.produce(Words);
+      const reason = new Error("enough");
+      for (const wait of [
+        (signal: AbortSignal) => producer.send("x", { signal }),
+        (signal: AbortSignal) => producer.sendMany(["x"], { signal }),
+        (signal: AbortSignal) => producer.when.online({ signal }),
+        (signal: AbortSignal) => producer.when.subscribed({ signal }),
+      ]) {
+        const controller = new AbortController();
+        const refused = rejects(wait(controller.signal), reason);
+        await sim.sleep(1);
+        controller.abort(reason);
+        await refused;
+        await rejects(wait(controller.signal), reason);
+      }
+    }, SEEDS));
+});
+
+describe("sendMany", () => {
+  it("of values that do not come ends with its signal, and leaves them", () =>
+    simulate(async (sim) => {
+      const { network } = await sim.node("a");
+      const producer = network.streams.produce(Words);
+      const controller = new AbortController();
+      const reason = new Error("enough");
+      const values = idle();
+      const refused = rejects(producer.sendMany(values, { signal: controller.signal }), reason);
+      await sim.sleep(1);
+      controller.abort(reason);
+      await refused;
+      equal(values.isLeft, true);
+    }, SEEDS));
+
+  it("of values that do not come ends with its handle, and with its network", () =>
+    simulate(async (sim) => {
+      const { network } = await sim.node("a");
+      const [one, two] = [network.streams.produce(Words), network.streams.produce(Words)];
+      const [values, others] = [idle(), idle()];
+      const refused = [one.sendMany(values), two.sendMany(others)].map((sent) => rejects(sent, { code: "closed" }));
+      await one.close();
+      await refused[0];
+      deepEqual([values.isLeft, others.isLeft], [true, false]);
+      await network.close();
+      await refused[1];
+      equal(others.isLeft, true);
+    }, SEEDS));
+
+  it("takes a text for its characters, as it is iterable, and leaves a generator whose value is refused", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const producer = a.network.streams.produce(Words);
+      const consumer = b.network.streams.consume(Words);
+      await producer.sendMany("abc");
+      deepEqual(await take(consumer, 3), ["a", "b", "c"]);
+      let isLeft = false;
+      async function* values(): AsyncGenerator<string> {
+        try {
+          yield "d";
+          yield Symbol("no value") as never;
+        } finally {
+          await sim.sleep(1);
+          isLeft = true;
+        }
+      }
+      await rejects(producer.sendMany(values()), { code: "not-encodable" });
+      equal(isLeft, true);
+      equal(await consumer.receive(), "d");
+    }, SEEDS));
+});
+
+describe("an iterator of messages that is left while it waits", () => {
+  it("takes no value with it", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const producer = a.network.streams.produce(Words);
+      const consumer = b.network.streams.consume(Words);
+      await producer.when.online();
+      const iterator = consumer.messages({ keepOpen: true })[Symbol.asyncIterator]();
+      const pending = iterator.next();
+      await iterator.return?.();
+      deepEqual(await pending, { done: true, value: undefined });
+      await producer.sendMany(["one", "two"]);
+      deepEqual(await take(consumer, 2), ["one", "two"]);
+    }, SEEDS));
+});
