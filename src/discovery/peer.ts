@@ -36,7 +36,8 @@ export function fits(peer: Peer, rule: PeerRule): boolean {
   const { maxRttMs, where } = rule;
   for (const tag of asList(rule.tags)) if (!peer.tags.has(tag)) return false;
   if (maxRttMs !== undefined && !(peer.rttMs !== undefined && peer.rttMs <= maxRttMs)) return false;
-  return where === undefined || where(peer);
+  // A promise is no yes, and TypeScript is not everywhere.
+  return where === undefined || where(peer) === true;
 }
 
 /** `Object.freeze` leaves the content of a set open; this one cannot be changed, and fails loudly. */

@@ -88,10 +88,12 @@ class LocalEnd implements StreamLink {
   }
 
   async close(code: number, reason: string): Promise<void> {
-    if (!this.isOpen) return;
-    this.#endAs({ code, reason, by: "us" });
+    if (this.#isTold || this.#end?.by === "us") return;
+    // Also where the other end closed before us: what it sent before is not read any more.
+    this.#end = { code, reason, by: "us" };
     this.#frames = [];
     this.#bytes = 0;
+    this.#schedule();
     this.other.#endAs({ code, reason, by: "peer" });
   }
 

@@ -1,5 +1,5 @@
 import type { AdmissionRule, Peer, PeerCount } from "../discovery/index.ts";
-import { badOption, checkFields, LIMITS } from "../env/index.ts";
+import { badOption, checkFields, checkSynchronous, LIMITS } from "../env/index.ts";
 import type { ConsumerOptions, Lagging, ProducerOptions } from "./types.ts";
 
 export interface CheckedProducerOptions {
@@ -88,7 +88,7 @@ function checkCount(option: string, value: unknown, otherwise: number, max: numb
 }
 
 function checkFunction(option: string, value: unknown): void {
-  if (value !== undefined && typeof value !== "function") throw badOption(option, "must be a function");
+  if (value !== undefined) checkSynchronous(option, value);
 }
 
 function checkRule<Rule extends AdmissionRule>(option: string, rule: Rule | undefined, known: readonly string[]): Rule {

@@ -15,6 +15,8 @@ export class Sends<In> {
 
   /** @throws `overloaded` too many wait; the reason of `signal`, of `end`, or what `serve`'s offer threw: not queued */
   wait(value: In, signal: AbortSignal | undefined): Promise<void> {
+    // Nothing would end it: an abort that came before is told to nobody.
+    if (signal?.aborted === true) return Promise.reject(signal.reason);
     if (this.#waiting.size >= LIMITS.streamSendsMax) {
       const message = "too many values of this producer wait; await `send` before the next one";
       throw mosaikError("overloaded", message, { outcome: "not-applied", hidden: { rejected: [value] } });

@@ -18,13 +18,13 @@ export type ProducerOptions<In> = Options<{
   maxConsumers: number;
   /** Values that wait for one consumer. Default 1,024. */
   maxQueued: number;
-  /** Bytes of them, encoded. Default 8 MiB. One value more may wait, however large. */
+  /** Bytes of them, encoded. Default 8 MiB. One value may wait alone, however large; with `wait`, one value more. */
   maxQueuedBytes: number;
   /** When a consumer's queue is full. Default `disconnect`. With `wait` the slowest consumer sets the pace for all. */
   lagging: Lagging;
   /** Default: one consumer. Until then `send` waits. */
   onlineWhen: PeerCount;
-  /** Values that no consumer wanted. */
+  /** Values that no consumer wanted. Synchronous; what it throws does not concern the sender, whose value was taken. */
   undelivered: (value: In) => void;
 }>;
 
@@ -48,7 +48,8 @@ export interface Streams {
   /**
    * Opens a producer. Several handles of one stream on a node share it, and its options.
    *
-   * @throws `bad-option`; `definition-conflict`: it is open here with another definition, or other options; `closed`
+   * @throws `bad-option`; `definition-conflict`: it is open here with another definition, or other options; `too-large`: this node has too many;
+   * `closed`
    */
   produce<In, Out, Criteria>(stream: StreamDefinition<In, Out, Criteria>, options?: ProducerOptions<In>): Producer<In>;
   /** Opens a consumer, with links and a queue of its own. @throws `bad-option`, `not-encodable` (`criteria`), `overloaded`, `closed` */
@@ -86,7 +87,8 @@ export interface Producer<In> extends Handle {
   /**
    * Resolves when queued, not when arrived: delivery is at most once. Waits while offline or full.
    *
-   * @throws `schema-rejected`, `not-encodable`, `too-large` with the value in `details.rejected`; `closed`; the reason of `signal`: not queued
+   * @throws `schema-rejected`, `not-encodable`, `too-large`, `overloaded` (too many calls wait) with the value in `details.rejected`; `closed`, also of
+   * this handle alone while it waits; the reason of `signal`: not queued
    */
   send(value: In, options?: Wait): Promise<void>;
   /** As `send` for each, in order; an error ends it after those before. */
@@ -102,7 +104,10 @@ export interface Consumer<Out> extends Handle, AsyncIterable<Out> {
   readonly when: StreamWhen;
   /** @throws `closed`, the reason of `signal`: no value is lost by it */
   receive(options?: Wait): Promise<Out>;
-  /** With the origin. `missed`: how many of that producer's values were lost to us just before this one. */
+  /**
+   * With the origin. `missed`: how many of that producer's values were lost to us just before this one. An abort ends the iteration with the reason of
+   * `signal`, and leaves the consumer open.
+   */
   messages(options?: Wait & Options<{ keepOpen: boolean }>): AsyncIterable<Message<Out>>;
 }
 

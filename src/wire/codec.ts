@@ -68,7 +68,8 @@ export function inline<T>(codec: Codec<T>): InlineCodec<T> {
   return {
     name: codec.name,
     write: (writer, value) => void writer.fixed(codec.encode(value)),
-    read: (reader, bytes) => codec.decode(reader.fixed(bytes)),
+    // What it makes of them may be a view: nobody else's, then.
+    read: (reader, bytes) => codec.decode(reader.own(bytes)),
   };
 }
 

@@ -1,7 +1,8 @@
-import { deepEqual, equal, rejects } from "node:assert/strict";
+import { deepEqual, equal, rejects, throws } from "node:assert/strict";
 import { describe, it } from "node:test";
+import { defineStream } from "../../src/index.ts";
 import { simulate } from "../../src/sim/index.ts";
-import { isSettled, SEEDS, take, Words } from "./scenario-kit.ts";
+import { collect, isSettled, SEEDS, take, Words, within } from "./scenario-kit.ts";
 
 // Flaws that reading and trying found, each of which was there once.
 
@@ -138,5 +139,89 @@ describe("an iterator of messages that is left while it waits", () => {
       deepEqual(await pending, { done: true, value: undefined });
       await producer.sendMany(["one", "two"]);
       deepEqual(await take(consumer, 2), ["one", "two"]);
+    }, SEEDS));
+});
+
+describe("a value whose encoding sends on its own producer", () => {
+  it("comes whole, and before what it sent", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const Values = defineStream<unknown>("values");
+      const producer = a.network.streams.produce(Values);
+      const consumer = b.network.streams.consume(Values);
+      await producer.when.online();
+      const nested: Promise<void>[] = [];
+      const value = {
+        get outer(): number {
+          if (nested.length === 0) nested.push(producer.send("inner"));
+          return 1;
+        },
+      };
+      await producer.send(value);
+      await producer.send("then");
+      await Promise.all(nested);
+      deepEqual(await within(1_000, sim, take(consumer, 3)), [{ outer: 1 }, "inner", "then"]);
+      equal(consumer.producers[0]?.items, 3, "over the same link");
+    }, SEEDS));
+});
+
+describe("consumers on the producer's node", () => {
+  it("do not share memory, though the codec gives views", () =>
+    simulate(async (sim) => {
+      const { network } = await sim.node("a");
+      const same = (bytes: Uint8Array): Uint8Array => bytes;
+      const Raw = defineStream<Uint8Array>("raw", { codec: { name: "raw/1", encode: same, decode: same } });
+      const producer = network.streams.produce(Raw);
+      const [one, two] = [network.streams.consume(Raw), network.streams.consume(Raw)];
+      await producer.when.subscribed({ minimumOf: 2 });
+      await producer.send(Uint8Array.of(1, 2, 3));
+      (await one.receive()).fill(9);
+      deepEqual(await two.receive(), Uint8Array.of(1, 2, 3));
+    }, SEEDS));
+
+  it("that ends its channel for a value it refuses gets none after it, though the producer closed before", () =>
+    simulate(async (sim) => {
+      const { network } = await sim.node("a");
+      const refused = new Set<unknown>();
+      const validate = (value: unknown) =>
+        refused.has(value) ? { issues: [{ message: "no" }] } : { value: value as string };
+      const Strict = defineStream("strict", { schema: { "~standard": { version: 1, vendor: "test", validate } } });
+      const producer = network.streams.produce(Strict);
+      const consumer = network.streams.consume(Strict, { onInvalid: "disconnect" });
+      await producer.when.online();
+      await sim.sleep(10);
+      const got = collect(consumer);
+      producer.trySend("bad");
+      await Promise.resolve();
+      await sim.sleep(0);
+      refused.add("bad");
+      producer.trySend("good");
+      await producer.close();
+      await sim.sleep(1_000);
+      deepEqual(
+        got.map(({ value }) => value),
+        [],
+      );
+    }, SEEDS));
+});
+
+describe("a rule, `prefer` or `undelivered` that is an async function", () => {
+  it("is refused", () =>
+    simulate(async (sim) => {
+      const { streams } = (await sim.node("a")).network;
+      const later = (async () => false) as never;
+      for (const options of [{ require: { where: later } }, { onlineWhen: { where: later } }, { undelivered: later }])
+        throws(() => streams.produce(Words, options), { code: "bad-option" });
+      for (const options of [{ require: { where: later } }, { onlineWhen: { where: later } }, { prefer: later }])
+        throws(() => streams.consume(Words, options), { code: "bad-option" });
+    }, SEEDS));
+
+  it("admits nobody by a promise", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const producer = a.network.streams.produce(Words, { require: { where: (() => Promise.resolve(true)) as never } });
+      b.network.streams.consume(Words);
+      await sim.sleep(1_000);
+      equal(producer.consumers.length, 0);
     }, SEEDS));
 });

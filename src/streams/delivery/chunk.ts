@@ -45,10 +45,20 @@ function part(chunk: Chunk, from: number, to: number): Chunk {
 /** How many of the first values have at most so many bytes together. */
 export function countWithin(chunk: Chunk, bytesMax: number): number {
   if (bytesOf(chunk) <= bytesMax) return chunk.count;
-  const start = offsetOf(chunk, 0);
-  let count = 0;
-  while (count < chunk.count && offsetOf(chunk, count + 1) - start <= bytesMax) count++;
-  return count;
+  // One more byte takes the value that is too much.
+  return countOver(chunk, bytesMax + 1) - 1;
+}
+
+/** How many of the first values it takes for at least so many bytes; all, if they have less. */
+export function countOver({ first, count, frame }: Chunk, bytes: number): number {
+  const reader = new ByteReader(frame, FRAME_HEADER_BYTES + varintBytes(first));
+  const end = reader.position + bytes;
+  let over = 0;
+  while (over < count && reader.position < end) {
+    reader.skip(reader.u32());
+    over++;
+  }
+  return over;
 }
 
 /** Where the value after `count` others begins. */

@@ -13,7 +13,9 @@ export interface OutflowOptions<In> {
   readonly nowMs: () => number;
   /** Values that no consumer wanted. */
   readonly undelivered: ((value: In) => void) | undefined;
-  /** Something was gathered: `flush` is wanted at the end of this turn. */
+  /** What `undelivered` threw: the value was taken all the same. The first cause, once. */
+  readonly onProblem?: ((cause: unknown) => void) | undefined;
+  /** Something was taken: `flush` is wanted at the end of this turn. */
   readonly onGathered: () => void;
 }
 
@@ -27,7 +29,8 @@ export interface Subscriber {
  * From a producer's program to its consumers' links. Pure: what leaves goes through ports.
  *
  * A value is compared once with each distinct criteria, and encoded once; the values of one turn that fit the same criteria are one chunk, which all
- * consumers that have these criteria share. A turn takes no more than one queue holds, so that the links can take it, before more comes.
+ * consumers that have these criteria share. A turn takes no more than one queue holds, wanted or not, so that links and timers have theirs before more comes.
+ * What the program does meanwhile, in `matches`, `write` and `undelivered`, is done after it: values that it offers are for the next turn.
  *
  * Invariants: what a consumer gets is in the order of its lane, and nothing twice; each sequence of the lane is either sent to it, or counted in
  * `missed`, or waits in its queue, from its entry to its end; no queue is above its bounds, but by one value of `maxQueuedBytes`.
@@ -35,9 +38,13 @@ export interface Subscriber {
 export class Outflow<In> {
   readonly #o: OutflowOptions<In>;
   readonly #lanes: Lanes;
-  /** Gathered in this turn. */
+  /** Taken in this turn, and gathered. */
   #count = 0;
   #bytes = 0;
+  #isOffering = false;
+  /** A flush came while a value was offered. */
+  #isFlushDue = false;
+  #isProblemTold = false;
 
   constructor(options: OutflowOptions<In>) {
     this.#o = options;
@@ -57,6 +64,8 @@ export class Outflow<In> {
   }
 
   leave({ lane, outlet }: Subscriber): void {
+    // What was sent before, in this turn.
+    lane.flush();
     outlet.end();
     this.#lanes.leave(lane, outlet, this.#o.nowMs());
   }
@@ -67,16 +76,21 @@ export class Outflow<In> {
    * @throws what `matches` and `write` throw: not taken
    */
   offer(value: In): "taken" | "next-turn" | "full" {
-    const { limits } = this.#o;
-    if (this.#count >= limits.maxQueued || this.#bytes >= limits.maxQueuedBytes) return "next-turn";
-    const fitting = this.#fitting(value);
-    if (limits.lagging === "wait" && fitting.some((lane) => lane.outlets.size > 0 && lane.isFull)) return "full";
-    this.#add(value, fitting);
-    return "taken";
+    const { maxQueued, maxQueuedBytes } = this.#o.limits;
+    if (this.#isOffering || this.#count >= maxQueued || this.#bytes >= maxQueuedBytes) return "next-turn";
+    this.#isOffering = true;
+    try {
+      return this.#take(value);
+    } finally {
+      this.#isOffering = false;
+      if (this.#isFlushDue) this.flush();
+    }
   }
 
   /** Hands over what was gathered. */
   flush(): void {
+    this.#isFlushDue = this.#isOffering;
+    if (this.#isOffering) return;
     this.#count = 0;
     this.#bytes = 0;
     for (const lane of this.#lanes.all) lane.flush();
@@ -100,14 +114,27 @@ export class Outflow<In> {
     return all.filter((lane) => lane.isAll || matches(value, lane.criteria));
   }
 
-  #add(value: In, fitting: readonly Lane[]): void {
+  #take(value: In): "taken" | "full" {
+    const fitting = this.#fitting(value);
+    const isWaiting = this.#o.limits.lagging === "wait";
+    if (isWaiting && fitting.some((lane) => lane.outlets.size > 0 && lane.isFull)) return "full";
+    const isWanted = this.#add(value, fitting);
+    if (this.#count === 0) this.#o.onGathered();
+    this.#count++;
+    if (!isWanted) this.#handBack(value);
+    return "taken";
+  }
+
+  /** False: nobody wants it. @throws what `write` throws: nothing is added */
+  #add(value: In, fitting: readonly Lane[]): boolean {
     let source: Lane | undefined;
     let start = 0;
     for (const lane of fitting) {
       if (lane.outlets.size === 0) continue;
       if (source !== undefined) lane.chunk.copyLast(source.chunk, start);
       else {
-        start = this.#encode(lane, value);
+        start = lane.chunk.add(this.#o.write, value);
+        this.#bytes += lane.chunk.bytes - start;
         source = lane;
       }
     }
@@ -116,14 +143,15 @@ export class Outflow<In> {
       if (lane.outlets.size === 0) lane.chunk.skip();
       else if (lane.chunk.isFull) lane.flush();
     }
-    if (source === undefined) this.#o.undelivered?.(value);
+    return source !== undefined;
   }
 
-  #encode({ chunk }: Lane, value: In): number {
-    const start = chunk.add(this.#o.write, value);
-    if (this.#count === 0) this.#o.onGathered();
-    this.#count++;
-    this.#bytes += chunk.bytes - start;
-    return start;
+  #handBack(value: In): void {
+    try {
+      this.#o.undelivered?.(value);
+    } catch (cause) {
+      if (!this.#isProblemTold) this.#o.onProblem?.(cause);
+      this.#isProblemTold = true;
+    }
   }
 }

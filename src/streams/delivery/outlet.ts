@@ -1,5 +1,5 @@
 import type { Lagging } from "../types.ts";
-import { bytesOf, type Chunk, countWithin, LENGTH_BYTES, onlyFirst, withoutFirst } from "./chunk.ts";
+import { bytesOf, type Chunk, countOver, countWithin, LENGTH_BYTES, onlyFirst, withoutFirst } from "./chunk.ts";
 
 /** What an outlet needs of its link. */
 export interface Port {
@@ -112,19 +112,22 @@ export class Outlet {
 
   #keepEnd(chunk: Chunk): void {
     const { maxQueued, maxQueuedBytes } = this.#limits;
-    let newest = withoutFirst(chunk, chunk.count - maxQueued) as Chunk;
-    while (newest.count > 1 && bytesOf(newest) > maxQueuedBytes) newest = withoutFirst(newest, 1) as Chunk;
+    const tooMany = chunk.count - maxQueued;
+    const tooLarge = countOver(chunk, bytesOf(chunk) - maxQueuedBytes);
+    // The last one is kept, however large.
+    const newest = withoutFirst(chunk, Math.min(chunk.count - 1, Math.max(tooMany, tooLarge))) as Chunk;
+    const bytes = bytesOf(newest);
     this.missed += chunk.count - newest.count;
-    while (this.queued > 0 && (newest.count > this.room || bytesOf(newest) > this.roomBytes)) {
-      this.#dropOldest(newest.count - this.room);
+    while (this.queued > 0 && (newest.count > this.room || bytes > this.roomBytes)) {
+      this.#dropOldest(newest.count - this.room, this.queuedBytes + bytes - maxQueuedBytes);
     }
     this.#keep(newest);
   }
 
-  /** At least one, and up to `count` of the oldest chunk. */
-  #dropOldest(count: number): void {
+  /** Of the oldest chunk: so many values, and so many that they have these bytes, or all. */
+  #dropOldest(count: number, bytes: number): void {
     const oldest = this.#chunks.shift() as Chunk;
-    const rest = withoutFirst(oldest, Math.max(1, count));
+    const rest = withoutFirst(oldest, Math.max(count, countOver(oldest, bytes)));
     if (rest !== undefined) this.#chunks.unshift(rest);
     const dropped = oldest.count - (rest?.count ?? 0);
     this.missed += dropped;
