@@ -23,7 +23,7 @@ export const LIMITS = {
   /** Bytes that a link holds for a slow peer before `send` reports that it is full. */
   linkHighWaterBytes: 1 * MiB,
   /** The same of a link to a consumer of a stream: what it holds is beside the consumer's queue, and comes before it. */
-  consumerLinkBytes: 256 * KiB,
+  consumerLinkBytes: 512 * KiB,
   /** Bytes held for a slow peer before the link is closed as `too-slow`. */
   linkQueuedBytesMax: 64 * MiB,
 
@@ -174,6 +174,8 @@ export const LIMITS = {
   streamSendsMax: 16_384,
   /** So long, and so many, are counted on after their last consumer is gone, so that it hears how much it missed. */
   streamLaneKeptMs: 60_000,
+  /** Producers that a consumer lost lately, and remembers how far it came with. */
+  streamProgressMax: 4_096,
   streamLanesKeptMax: 64,
   consumersPerNetworkMax: 1_024,
   /** Links of one producer. */

@@ -1,12 +1,13 @@
+import type { Peer } from "../discovery/index.ts";
 import { type MosaikError, mosaikError, Scope } from "../env/index.ts";
 import { type PeerId, UniqueId } from "../identity/index.ts";
 import { LinkRefused } from "../transport/index.ts";
-import { CLOSE, DecodeError, type LinkClose } from "../wire/index.ts";
+import { CLOSE, DecodeError, type LinkClose, type Validated } from "../wire/index.ts";
 import { candidateOf } from "./candidates.ts";
 import type { StreamContext } from "./context.ts";
 import { CoreDriver, type Performed } from "./core-driver.ts";
 import { checkArrived, type StreamRuntime } from "./define.ts";
-import { Inbox, Intake, InvalidValue, type Progress } from "./delivery/index.ts";
+import { Inbox, Intake, InvalidValue, Progresses } from "./delivery/index.ts";
 import { Sources, type SourcesEffect } from "./matching/index.ts";
 import { encodeOpening, FRAME, STREAM_PROTOCOL } from "./messages.ts";
 import type { CheckedConsumerOptions } from "./options.ts";
@@ -51,10 +52,12 @@ export class ConsumerNode {
   readonly #sources: Sources;
   readonly #driver: CoreDriver<SourcesEffect>;
   readonly #linked = new Map<PeerId, Source>();
-  /** How far we came with producers that we have no link with now. Of those that still advertise the stream. */
-  readonly #progress = new Map<PeerId, Progress>();
+  /** How far we came with producers that we have no link with now. */
+  readonly #progress = new Progresses();
   readonly #unsubscribe: readonly (() => void)[];
   #isClosed = false;
+  #hasWarned = false;
+  #closing: Promise<void> | undefined;
 
   constructor(options: ConsumerNodeOptions) {
     const { context, runtime, options: checked } = options;
@@ -80,14 +83,19 @@ export class ConsumerNode {
       perform: (effect) => this.#perform(effect),
     });
     this.inbox = new Inbox(checked.maxQueued, () => this.#readOn());
-    this.presence = new Presence(`the consumer of \`${runtime.name}\``, checked.onlineWhen, () => this.#accepted());
+    this.presence = new Presence({
+      whose: `the consumer of \`${runtime.name}\``,
+      onlineWhen: checked.onlineWhen,
+      connected: () => this.#accepted(),
+      measure: () => directory.measure(({ streams }) => streams.includes(options.stream)),
+    });
     this.#unsubscribe = [
       directory.onChange(({ entry }) => this.#onPeer(entry.id)),
       directory.onSelfChange(() => {
         this.#sources.onSelfChanged(this.#driver.nowMs);
         this.#onPeer(directory.selfId);
       }),
-      ...(require.maxRttMs === undefined ? [] : [directory.measure(({ id }) => this.#produces(id))]),
+      ...(require.maxRttMs === undefined ? [] : [directory.measure(({ streams }) => streams.includes(options.stream))]),
     ];
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -119,28 +127,32 @@ export class ConsumerNode {
   }
 
   /** What was not read is dropped. Ends within `LIMITS.closeTimeoutMs`. */
-  async close(cause?: MosaikError): Promise<void> {
-    if (this.#isClosed) return;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true;
     this.#driver.end();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.inbox.end();
-    this.presence.close(cause);
+    this.presence.close(undefined);
     const closing = [...this.#linked.values()].map((source) =>
       this.#end(source, CLOSE.success, "the consumer is closed"),
     );
     await Promise.all([...closing, this.#scope.close(mosaikError("closed", "the consumer is closed"))]);
-    this.#resolveClosed(cause);
+    this.#resolveClosed(undefined);
   }
 
   *#accepted(): Iterable<{
     id: PeerId;
-    peer: NonNullable<ReturnType<typeof candidateOf>>["peer"];
+    peer: Peer;
     intake: Intake;
     sinceUs: number;
   }> {
     for (const { id, intake, sinceUs } of this.#linked.values()) {
-      const peer = this.#context.directory.peer(id);
+      const peer = this.#context.directory.peer(id) ?? this.#sources.peer(id);
       if (sinceUs !== undefined && peer !== undefined) yield { id, peer, intake, sinceUs };
     }
   }
@@ -156,12 +168,11 @@ export class ConsumerNode {
 
   #look(id: PeerId): void {
     const candidate = candidateOf(this.#context.directory, id);
-    if (candidate !== undefined && this.#produces(id)) this.#sources.onPeer(candidate, this.#driver.nowMs);
     // A producer that closes says so in its entry, and then by its link, after what it sent: only that is the end.
-    else if (!this.#linked.has(id)) {
-      this.#sources.onGone(id, this.#driver.nowMs);
-      this.#progress.delete(id);
-    }
+    const isSource = this.#linked.has(id) || this.#produces(id);
+    if (!isSource) this.#sources.onGone(id, this.#driver.nowMs);
+    else if (candidate === undefined) this.#sources.onLost(id, this.#driver.nowMs);
+    else this.#sources.onPeer(candidate, this.#driver.nowMs);
   }
 
   #produces(id: PeerId): boolean {
@@ -195,9 +206,9 @@ export class ConsumerNode {
         from: id,
         areFramesOwn: id !== directory.selfId,
         read: (reader, bytes) => runtime.codec.read(reader, bytes),
-        validate: (value) => checkArrived(runtime, value),
+        validate: (value) => this.#validated(value),
         onInvalid: options.onInvalid,
-        before: this.#progress.get(id),
+        before: this.#progress.of(id, this.#driver.nowMs),
       }),
     };
     this.#linked.set(id, source);
@@ -208,6 +219,18 @@ export class ConsumerNode {
         if (this.#linked.get(id) === source) this.#onClosed(source, closeOf(cause));
       }
     });
+  }
+
+  /** The first that does not fit is told to the log: all may be so, and the program would just wait. */
+  #validated(value: unknown): Validated<unknown> {
+    const { runtime } = this.#o;
+    const checked = checkArrived(runtime, value);
+    if (!checked.ok && !this.#hasWarned) {
+      this.#hasWarned = true;
+      const [issue] = checked.issues;
+      this.#context.logger.warn({ stream: runtime.name, issue: issue?.message }, "a value does not fit its schema");
+    }
+    return checked;
   }
 
   async #dial({ id, controller }: Source): Promise<StreamLink> {
@@ -308,7 +331,7 @@ export class ConsumerNode {
 
   #forget({ id, intake }: Source): void {
     this.#linked.delete(id);
-    if (intake.progress !== undefined && this.#produces(id)) this.#progress.set(id, intake.progress);
+    if (intake.progress !== undefined) this.#progress.keep(id, intake.progress, this.#driver.nowMs);
   }
 }
 

@@ -102,17 +102,13 @@ function checkRule<Rule extends AdmissionRule>(option: string, rule: Rule | unde
   return given;
 }
 
-function checkPeerCount(count: PeerCount | undefined, otherwise: PeerCount): PeerCount {
+/** @throws `bad-option` */
+export function checkPeerCount(count: PeerCount | undefined, otherwise: PeerCount, option = "onlineWhen"): PeerCount {
   if (count === undefined) return otherwise;
-  const checked = checkRule("onlineWhen", count as PeerCount & AdmissionRule, [
-    "tags",
-    "maxRttMs",
-    "where",
-    "minimumOf",
-  ]);
+  const checked = checkRule(option, count as PeerCount & AdmissionRule, ["tags", "maxRttMs", "where", "minimumOf"]);
   const { minimumOf } = checked as PeerCount;
   if (minimumOf !== undefined && !(Number.isInteger(minimumOf) && minimumOf >= 0)) {
-    throw badOption("onlineWhen.minimumOf", "must be a whole number");
+    throw badOption(`${option}.minimumOf`, "must be a whole number");
   }
   return checked;
 }

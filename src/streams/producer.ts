@@ -94,7 +94,12 @@ export class ProducerNode {
       undelivered,
       onGathered: () => atEndOfTurn(() => this.#flush()),
     });
-    this.presence = new Presence(`the producer of \`${runtime.name}\``, checked.onlineWhen, () => this.#served());
+    this.presence = new Presence({
+      whose: `the producer of \`${runtime.name}\``,
+      onlineWhen: checked.onlineWhen,
+      connected: () => this.#served(),
+      measure: () => directory.measure(() => true),
+    });
     this.#unsubscribe = [
       directory.onChange(({ entry }) => this.#onPeer(entry.id)),
       directory.onSelfChange(() => this.#onPeer(directory.selfId)),
@@ -189,10 +194,14 @@ export class ProducerNode {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#sends.end(this.#end);
     this.#outflow.flush();
+    const drainedByMs = this.#driver.nowMs + LIMITS.streamDrainTimeoutMs;
     await this.#drained(signal);
     this.presence.close(undefined);
+    // What the links hold is read before they end.
+    const leftMs = signal?.aborted === true ? 0 : drainedByMs - this.#driver.nowMs;
+    const timeoutMs = Math.max(LIMITS.closeTimeoutMs, leftMs);
     const closing = [...this.#clients.values()].map(({ link }) =>
-      link.close(CLOSE.gracefulShutdown, "the producer is closed"),
+      link.close(CLOSE.gracefulShutdown, "the producer is closed", timeoutMs),
     );
     await Promise.all([...closing, this.#scope.close(this.#end)]);
     this.#resolveClosed(undefined);
@@ -318,7 +327,7 @@ export class ProducerNode {
 
   *#served(): Iterable<{ readonly peer: Peer; readonly subscriber: Subscriber; readonly sinceUs: number }> {
     for (const { id, subscriber, sinceUs } of this.#clients.values()) {
-      const peer = this.#context.directory.peer(id);
+      const peer = this.#context.directory.peer(id) ?? this.#admission.peer(id);
       if (subscriber !== undefined && peer !== undefined) yield { peer, subscriber, sinceUs };
     }
   }

@@ -125,7 +125,15 @@ export class StreamRegistry implements Streams {
   /** Resolves once all that is open now is online. */
   async whenOnline(signal: AbortSignal | undefined): Promise<void> {
     const open = [...[...this.#produced.values()].map(({ node }) => node), ...this.#consumers];
-    await Promise.all(open.map(({ presence }) => presence.when.online({ signal })));
+    // One that is closed meanwhile is not waited for.
+    const online = async ({ presence }: ProducerNode | ConsumerNode): Promise<void> => {
+      try {
+        await presence.when.online({ signal });
+      } catch (cause) {
+        if (!presence.isClosed) throw cause;
+      }
+    };
+    await Promise.all(open.map(online));
   }
 
   /** Plain JSON, for people. */

@@ -33,7 +33,7 @@ export interface ChannelOptions {
  * 1. `#end` is decided once. From then on nothing is sent, and nothing delivered but `onClose`, which follows at once.
  * 2. A peer's end counts where it stands: after the frames that came before it. While paused, both wait.
  * 3. After `LIMITS.framesBeforeRestMax` frames it rests for one turn: no peer keeps others from being heard.
- * 4. Once `#end` is decided the stream goes, at the latest after `LIMITS.closeTimeoutMs`; then `closed` resolves. No timer is left.
+ * 4. Once `#end` is decided the stream goes, at the latest after the time that `close` was given; then `closed` resolves. No timer is left.
  */
 export class FrameChannel {
   readonly stream: ByteStream;
@@ -151,11 +151,11 @@ export class FrameChannel {
     queueMicrotask(() => this.guard(handler));
   }
 
-  /** What was sent leaves, then the reason. The peer has `LIMITS.closeTimeoutMs` to end its side. The first reason counts. */
-  close(code: number, reason: string): void {
+  /** What was sent leaves, then the reason. The peer has so long to end its side. The first reason counts. */
+  close(code: number, reason: string, timeoutMs: number = LIMITS.closeTimeoutMs): void {
     if (this.#end !== undefined) return;
     this.#outbox.add(KIND.close, encodeClose({ code, reason }));
-    this.#endOrderly({ code, reason, by: "us" });
+    this.#endOrderly({ code, reason, by: "us" }, timeoutMs);
   }
 
   /** At once, without a word. */
@@ -254,7 +254,7 @@ export class FrameChannel {
   }
 
   /** Both sides close their halves: the stream ends by itself, or is destroyed in time. */
-  #endOrderly(end: LinkClose): void {
+  #endOrderly(end: LinkClose, timeoutMs: number = LIMITS.closeTimeoutMs): void {
     this.#decide(end);
     if (this.#isStreamGone) {
       this.#onStreamGone();
@@ -263,7 +263,7 @@ export class FrameChannel {
     this.#outbox.flush();
     this.stream.end();
     if (this.#isHeld) this.stream.resume(); // or the peer's end would never be read
-    this.#closeTimer = this.#env.after(LIMITS.closeTimeoutMs, () => this.destroy(end));
+    this.#closeTimer = this.#env.after(timeoutMs, () => this.destroy(end));
   }
 
   #onStreamGone(): void {

@@ -89,8 +89,8 @@ export class FramedLink implements Link, ChannelSink {
     this.#channel.resume();
   }
 
-  async close(code: number, reason: string): Promise<void> {
-    this.#channel.close(code, reason);
+  async close(code: number, reason: string, timeoutMs?: number): Promise<void> {
+    this.#channel.close(code, reason, timeoutMs);
     await this.closed;
   }
 

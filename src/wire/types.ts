@@ -91,8 +91,11 @@ export interface Link {
   /** Stops delivery and reading (backpressure to the peer). */
   pause(): void;
   resume(): void;
-  /** Flushes what was sent, tells the peer why, waits for it at most `LIMITS.closeTimeoutMs`. Idempotent: the first reason counts. */
-  close(code: number, reason: string): Promise<void>;
+  /**
+   * Flushes what was sent, tells the peer why, waits for it to have read that. Idempotent: the first reason counts.
+   * @param timeoutMs - at most so long. Default: `LIMITS.closeTimeoutMs`
+   */
+  close(code: number, reason: string, timeoutMs?: number): Promise<void>;
   /** At once, without a word. */
   destroy(): void;
   readonly isOpen: boolean;

@@ -1,4 +1,4 @@
-import type { EntryVersion, PeerRule } from "../../discovery/index.ts";
+import type { EntryVersion, Peer, PeerRule } from "../../discovery/index.ts";
 import { assert } from "../../env/index.ts";
 import type { PeerId } from "../../identity/index.ts";
 import { CLOSE } from "../../wire/index.ts";
@@ -92,6 +92,11 @@ export class Admission<Key> {
     this.#release(key);
   }
 
+  /** The newest that is known of a peer with a consumer here, also of one that left the catalog. */
+  peer(id: PeerId): Peer | undefined {
+    return this.#clients.get(id)?.candidate.peer;
+  }
+
   /** A peer's entry or round trip changed; peers without a consumer here do not matter. */
   onPeer(candidate: Candidate, nowMs: number): void {
     this.#at(nowMs);
@@ -150,9 +155,10 @@ export class Admission<Key> {
     if (known !== undefined && !known.isGone && isOlder(candidate, known.candidate)) return known;
     const fit = this.#check.fit(candidate.peer);
     const client = known ?? new Client(candidate, fit, { needsTickets: this.#options.needsTickets, nowMs });
-    if (known !== undefined) client.update(candidate, fit, nowMs);
-    this.#touched.add(client);
-    return client;
+    if (known === undefined) return client;
+    known.update(candidate, fit, nowMs);
+    this.#touched.add(known);
+    return known;
   }
 
   #decide(): void {
@@ -163,8 +169,8 @@ export class Admission<Key> {
     for (const client of clients) {
       client.review?.tick(this.#nowMs);
       if (client.consumers.size > 0) this.#judge(client);
-      if (client.consumers.size === 0) continue;
-      for (const atMs of client.dates) if (atMs > this.#nowMs) this.#dueMs = Math.min(this.#dueMs, atMs);
+      if (client.isForgettable) this.#clients.delete(client.id);
+      else for (const atMs of client.dates) if (atMs > this.#nowMs) this.#dueMs = Math.min(this.#dueMs, atMs);
     }
     this.#isDecided = true;
   }
@@ -196,7 +202,7 @@ export class Admission<Key> {
     if (client === undefined) return;
     this.#owners.delete(key);
     client.consumers.delete(key);
-    if (client.consumers.size === 0) this.#clients.delete(client.id);
+    this.#touched.add(client);
   }
 }
 

@@ -1,10 +1,7 @@
 import type { PeerId } from "../../identity/index.ts";
 import { type Candidate, isSameToValidators } from "./candidate.ts";
-import type { Fit } from "./rule.ts";
+import { type Fit, MEASURE_MS_MAX } from "./rule.ts";
 import { TicketReview } from "./ticket-review.ts";
-
-/** A round trip is measured sooner than this, or not at all. */
-const MEASURE_MS_MAX = 5_000;
 
 /** One peer with its consumers here. */
 export class Client<Key> {
@@ -36,6 +33,11 @@ export class Client<Key> {
     this.#candidate = candidate;
     this.#fit = fit;
     this.#measure(nowMs);
+  }
+
+  /** Nobody is here, and no question about it is open: whoever comes and goes is asked about once at a time. */
+  get isForgettable(): boolean {
+    return this.consumers.size === 0 && this.review?.isAsked !== true;
   }
 
   /** Why none of its consumers may stay or come; undefined: they may, or it is not known yet. */

@@ -3,6 +3,9 @@ import { fits, type Peer, type PeerRule } from "../../discovery/index.ts";
 /** `unmeasured`: all that is missing is its round trip. */
 export type Fit = "fits" | "unmeasured" | "unfit";
 
+/** A round trip is measured sooner than this, or not at all. */
+export const MEASURE_MS_MAX = 5_000;
+
 /**
  * A rule with the user's functions in it. What they throw must not let a peer break us: a peer that makes `where` throw does not fit,
  * one that makes `prefer` throw comes last.

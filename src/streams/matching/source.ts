@@ -2,7 +2,7 @@ import type { PeerId } from "../../identity/index.ts";
 import { type Candidate, isOlder, isOtherLife, isSameToValidators } from "./candidate.ts";
 import type { Ranked } from "./ranking.ts";
 import { Retry } from "./retry.ts";
-import type { Fit } from "./rule.ts";
+import { type Fit, MEASURE_MS_MAX } from "./rule.ts";
 import { TicketReview } from "./ticket-review.ts";
 
 /** `idle` is without a place; the others have one, and go through it in this order. */
@@ -40,6 +40,7 @@ export class Source implements Ranked {
   #facts: Facts;
   #phase: Phase = "idle";
   #sinceMs = 0;
+  #unmeasuredSinceMs: number | undefined;
 
   /** @param options.random - in [0, 1) */
   constructor(facts: Facts, options: { readonly needsTickets: boolean; readonly random: () => number }) {
@@ -70,13 +71,28 @@ export class Source implements Ranked {
     return this.#phase === "connecting" || this.#phase === "connected";
   }
 
+  /** The catalog has it no more, and it has a link. */
+  isGone = false;
+
   update(facts: Facts, nowMs: number): void {
     const before = this.#facts.candidate;
     const { candidate } = facts;
     this.#facts = facts;
+    this.isGone = false;
+    this.#measure(nowMs);
     this.review?.onVersion(candidate.version, isSameToValidators(before, candidate));
     if (isOtherLife(before, candidate)) this.retry.onChange("life", nowMs);
     else if (isOlder(before, candidate)) this.retry.onChange("entry", nowMs);
+  }
+
+  /** While its round trip is not known: when that ends at the latest. */
+  get measuredByMs(): number {
+    return this.#unmeasuredSinceMs === undefined ? Number.NEGATIVE_INFINITY : this.#unmeasuredSinceMs + MEASURE_MS_MAX;
+  }
+
+  #measure(nowMs: number): void {
+    if (this.fit !== "unmeasured") this.#unmeasuredSinceMs = undefined;
+    else this.#unmeasuredSinceMs ??= nowMs;
   }
 
   become(phase: Phase, nowMs: number): void {
@@ -84,9 +100,10 @@ export class Source implements Ranked {
     this.#sinceMs = nowMs;
   }
 
-  /** Why it may not have a link, not even the one it has; undefined: it may. */
-  get objection(): string | undefined {
-    if (this.fit !== "fits") return "does not fit the rule";
+  /** Why it may not have a link, not even the one it has; undefined: it may. One that is measured anew keeps its link meanwhile. */
+  objection(nowMs: number): string | undefined {
+    const isBeingMeasured = this.isLinked && nowMs < this.measuredByMs;
+    if (this.fit !== "fits" && !isBeingMeasured) return "does not fit the rule";
     return this.review?.standing === "refused" ? "its tickets are not accepted" : undefined;
   }
 
@@ -101,7 +118,7 @@ export class Source implements Ranked {
   }
 
   view(nowMs: number): SourceView {
-    const isWaiting = this.#phase === "idle" && this.objection === undefined && nowMs < this.retry.notBeforeMs;
+    const isWaiting = this.#phase === "idle" && this.objection(nowMs) === undefined && nowMs < this.retry.notBeforeMs;
     return {
       peer: this.id,
       state: isWaiting ? "waiting" : this.#phase,

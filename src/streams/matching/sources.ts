@@ -80,10 +80,23 @@ export class Sources {
     this.#at(nowMs);
     const { peer } = candidate;
     const known = this.#sources.get(peer.id);
-    if (known !== undefined && isOlder(candidate, known.candidate)) return;
+    // Who comes back may have begun to count anew.
+    if (known !== undefined && !known.isGone && isOlder(candidate, known.candidate)) return;
     const facts = { candidate, fit: this.#check.fit(peer), score: this.#check.score(peer) };
     if (known === undefined) this.#sources.set(peer.id, new Source(facts, this.#options));
     else known.update(facts, this.#nowMs);
+  }
+
+  /** The catalog has it no more, but it has a link: better proof of life. What was last known of it counts. */
+  onLost(id: PeerId, nowMs: number): void {
+    this.#at(nowMs);
+    const source = this.#sources.get(id);
+    if (source !== undefined) source.isGone = true;
+  }
+
+  /** The newest that is known of a producer, also of one that left the catalog while it has a link. */
+  peer(id: PeerId): Peer | undefined {
+    return this.#sources.get(id)?.candidate.peer;
   }
 
   /** It left, or does not advertise the stream any more. */
@@ -187,7 +200,7 @@ export class Sources {
   #proceed(source: Source): void {
     const nowMs = this.#nowMs;
     if (source.phase === "idle") return source.review?.rest();
-    const { objection } = source;
+    const objection = source.objection(nowMs);
     if (objection !== undefined) {
       if (source.isLinked) this.#drop(source, objection);
       else source.become("idle", nowMs);
@@ -272,7 +285,7 @@ export class Sources {
   }
 
   /** When something may be to do about it; some of these may be past. */
-  #datesOf({ phase, sinceMs, fit, retry, review }: Source): readonly number[] {
+  #datesOf({ phase, sinceMs, fit, retry, review, measuredByMs }: Source): readonly number[] {
     const reviewMs = review?.nextAtMs ?? Number.POSITIVE_INFINITY;
     switch (phase) {
       case "idle":
@@ -280,9 +293,9 @@ export class Sources {
       case "validating":
         return [reviewMs, sinceMs + SLOW_AFTER_MS];
       case "connecting":
-        return [reviewMs, sinceMs + SLOW_AFTER_MS, sinceMs + ACCEPT_MS_MAX];
+        return [reviewMs, measuredByMs, sinceMs + SLOW_AFTER_MS, sinceMs + ACCEPT_MS_MAX];
       case "connected":
-        return [reviewMs, sinceMs + STAY_MS_MIN];
+        return [reviewMs, measuredByMs, sinceMs + STAY_MS_MIN];
     }
   }
 }

@@ -53,6 +53,11 @@ export class TicketReview {
     if (this.#standing === "refused") this.#standing = "unknown";
   }
 
+  /** A question was put, and is neither answered nor given up. */
+  get isAsked(): boolean {
+    return this.#asked !== undefined;
+  }
+
   isWanted(nowMs: number): boolean {
     return this.#asked === undefined && nowMs >= this.#askAtMs;
   }
