@@ -92,6 +92,7 @@ export class ProducerNode {
       drawToken: () => Buffer.from(env.random.bytes(16)).toString("hex"),
       nowMs: () => this.#driver.nowMs,
       undelivered,
+      onProblem: (cause) => context.logger.warn({ cause, stream: runtime.name }, "a stream's `undelivered` threw"),
       onGathered: () => atEndOfTurn(() => this.#flush()),
     });
     this.presence = new Presence({

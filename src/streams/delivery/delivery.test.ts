@@ -108,6 +108,7 @@ function play(lagging: Lagging, all: readonly Step[]) {
     drawToken: () => (++tokens).toString(16).padStart(32, "0"),
     nowMs: () => 0,
     undelivered: ({ value }) => undelivered.push(value),
+    onProblem: (cause) => assert.fail(String(cause)),
     onGathered: () => gathered++,
   });
   const listeners = [new Listener(undefined), new Listener(2), new Listener(3), new Listener(2)];
@@ -225,6 +226,7 @@ describe("delivery", () => {
       drawToken: () => "00".repeat(16),
       nowMs: () => 0,
       undelivered: undefined,
+      onProblem: (cause) => assert.fail(String(cause)),
       onGathered: () => {},
     });
     const frames: Uint8Array[][] = [[], [], []];
@@ -256,6 +258,7 @@ describe("delivery", () => {
       drawToken: () => "00".repeat(16),
       nowMs: () => 0,
       undelivered: undefined,
+      onProblem: (cause) => assert.fail(String(cause)),
       onGathered: () => {},
     });
     const got: Uint8Array[] = [];

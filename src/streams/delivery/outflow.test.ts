@@ -14,6 +14,9 @@ function outflowOf<In>(options: Partial<OutflowOptions<In>>): Outflow<In> {
     drawToken: () => "00".repeat(16),
     nowMs: () => 0,
     undelivered: undefined,
+    onProblem: (cause) => {
+      throw cause;
+    },
     onGathered: () => {},
     ...options,
   });

@@ -14,7 +14,7 @@ export interface OutflowOptions<In> {
   /** Values that no consumer wanted. */
   readonly undelivered: ((value: In) => void) | undefined;
   /** What `undelivered` threw: the value was taken all the same. The first cause, once. */
-  readonly onProblem?: ((cause: unknown) => void) | undefined;
+  readonly onProblem: (cause: unknown) => void;
   /** Something was taken: `flush` is wanted at the end of this turn. */
   readonly onGathered: () => void;
 }
@@ -150,7 +150,7 @@ export class Outflow<In> {
     try {
       this.#o.undelivered?.(value);
     } catch (cause) {
-      if (!this.#isProblemTold) this.#o.onProblem?.(cause);
+      if (!this.#isProblemTold) this.#o.onProblem(cause);
       this.#isProblemTold = true;
     }
   }
