@@ -122,7 +122,7 @@ export class ProducerHandle<In> extends Ending implements Producer<In> {
     signal?.throwIfAborted();
     // Only what waits needs to hear of our end.
     if (this.trySend(value) === "queued") return undefined;
-    return this.waits.until(signal, (either) => this.#node.send(value, either));
+    return this.waits.until(signal, (either) => this.#node.sendLater(value, either));
   }
 
   #assertOpen(): void {
@@ -175,27 +175,21 @@ export class ConsumerHandle<Out> extends Ending implements Consumer<Out> {
     keepOpen: boolean,
   ): AsyncIterator<T, void> {
     const { inbox } = this.#node;
-    const reads = new PendingWaits();
+    const owner = {};
+    let isDone = false;
     const resultOf = (message: Message<unknown> | undefined): IteratorResult<T, void> =>
       message === undefined ? { done: true, value: undefined } : { done: false, value: pick(message) };
-    const readNext = async (): Promise<IteratorResult<T, void>> => {
-      try {
-        return resultOf(await reads.until(signal, (either) => inbox.read(either)));
-      } catch (cause) {
-        if (cause === reads.cause) return resultOf(undefined);
-        throw cause;
-      }
-    };
     return {
       next: () => {
-        if (reads.isEnded) return Promise.resolve(resultOf(undefined));
+        if (isDone) return Promise.resolve(resultOf(undefined));
         // What is here already needs no waiting.
         const message = signal?.aborted === true ? undefined : inbox.take();
-        return message === undefined ? readNext() : Promise.resolve(resultOf(message));
+        return message === undefined ? inbox.read(signal, owner).then(resultOf) : Promise.resolve(resultOf(message));
       },
       return: async () => {
+        isDone = true;
         // A read that waits would take a value that nobody hears of.
-        reads.end(mosaikError("closed", "the iterator is done"));
+        inbox.endReads(owner);
         if (!keepOpen) await this.close();
         return { done: true, value: undefined };
       },

@@ -1,13 +1,10 @@
 import type { MosaikError } from "../env/index.ts";
 
-/** What waits through one handle, or iterator. Each wait ends at the latest when that does. */
+/** What waits through one handle. Each wait ends at the latest when that does. */
 export class PendingWaits {
   readonly #pending = new Set<AbortController>();
   #cause: MosaikError | undefined;
 
-  get isEnded(): boolean {
-    return this.#cause !== undefined;
-  }
   /** Why all waits end, once it did. */
   get cause(): MosaikError | undefined {
     return this.#cause;

@@ -144,10 +144,11 @@ export class ProducerNode {
     return this.#sends.isEmpty && this.#offer(value) ? "queued" : "full";
   }
 
-  /** Undefined: it is queued; else resolves when it is. @throws as `trySend`, `overloaded`, the reason of `signal` */
-  send(value: unknown, signal: AbortSignal | undefined): Promise<void> | undefined {
-    signal?.throwIfAborted();
-    return this.trySend(value) === "queued" ? undefined : this.#sends.wait(value, signal);
+  /** What `trySend` did not take, in its turn: resolves when it is queued. @throws `closed`, `overloaded`, the reason of `signal` */
+  async sendLater(value: unknown, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#end !== undefined) throw this.#end;
+    await this.#sends.wait(value, signal);
   }
 
   /** @throws `closed`, `schema-rejected` */

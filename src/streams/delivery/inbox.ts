@@ -4,6 +4,8 @@ import type { Message } from "../types.ts";
 import type { Arrival } from "./intake.ts";
 
 interface Reader {
+  /** For whom it reads, where its reads may end before the inbox does. */
+  readonly owner: object | undefined;
   resolve(message: Message<unknown> | undefined): void;
 }
 
@@ -67,13 +69,17 @@ export class Inbox {
     return arrival.message;
   }
 
-  /** The oldest, or the next that comes; undefined: it ended. @throws the reason of `signal`: nothing is taken then */
-  read(signal: AbortSignal | undefined): Promise<Message<unknown> | undefined> {
+  /**
+   * The oldest, or the next that comes; undefined: it ended, or the reads of this owner did.
+   * @throws the reason of `signal`: nothing is taken then
+   */
+  read(signal: AbortSignal | undefined, owner?: object): Promise<Message<unknown> | undefined> {
     if (signal?.aborted === true) return Promise.reject(signal.reason);
     const message = this.take();
     if (message !== undefined || this.#isEnded) return Promise.resolve(message);
     return new Promise((resolve, reject) => {
       const reader: Reader = {
+        owner,
         resolve: (next) => {
           signal?.removeEventListener("abort", onAbort);
           resolve(next);
@@ -86,6 +92,15 @@ export class Inbox {
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#readers.add(reader);
     });
+  }
+
+  /** Its reads that wait hear the end, and take nothing. */
+  endReads(owner: object): void {
+    for (const reader of this.#readers) {
+      if (reader.owner !== owner) continue;
+      this.#readers.delete(reader);
+      reader.resolve(undefined);
+    }
   }
 
   /** Drops what was not read; all readers hear the end. */
