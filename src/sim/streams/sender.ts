@@ -77,7 +77,7 @@ export class Sender extends Program {
     this.#handles = [];
     await Promise.all(handles.map((handle) => waits.watch(this.node, "producer.close", handle.close())));
     await pauseOf(this.node, random.between(1, 500));
-    if (this.isAlive) this.record = this.#begin();
+    if (this.isAlive && !this.stage.isOver) this.record = this.#begin();
   }
 
   #send(): void {
