@@ -27,6 +27,7 @@ export {
 } from "./errors.ts";
 export { LIMITS } from "./limits.ts";
 export { type Logger, silentLogger } from "./logger.ts";
+export { OpenWaits } from "./open-waits.ts";
 export { realEnv, stderrLogger } from "./real.ts";
 export { Scope } from "./scope.ts";
 export type { Conditions, Handle, OneOrMore, Options, Wait } from "./shapes.ts";

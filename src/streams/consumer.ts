@@ -83,11 +83,12 @@ export class ConsumerNode {
       perform: (effect) => this.#perform(effect),
     });
     this.inbox = new Inbox(checked.maxQueued, () => this.#readOn());
+    const measure = (): (() => void) => directory.measure(({ streams }) => streams.includes(options.stream));
     this.presence = new Presence({
       whose: `the consumer of \`${runtime.name}\``,
       onlineWhen: checked.onlineWhen,
       connected: () => this.#accepted(),
-      measure: () => directory.measure(({ streams }) => streams.includes(options.stream)),
+      measure,
     });
     this.#unsubscribe = [
       directory.onChange(({ entry }) => this.#onPeer(entry.id)),
@@ -95,7 +96,7 @@ export class ConsumerNode {
         this.#sources.onSelfChanged(this.#driver.nowMs);
         this.#onPeer(directory.selfId);
       }),
-      ...(require.maxRttMs === undefined ? [] : [directory.measure(({ streams }) => streams.includes(options.stream))]),
+      ...(require.maxRttMs === undefined ? [] : [measure()]),
     ];
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -137,7 +138,7 @@ export class ConsumerNode {
     this.#driver.end();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.inbox.end();
-    this.presence.close(undefined);
+    this.presence.close();
     const closing = [...this.#linked.values()].map((source) =>
       this.#end(source, CLOSE.success, "the consumer is closed"),
     );

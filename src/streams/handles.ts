@@ -1,6 +1,5 @@
-import { type MosaikError, mosaikError, orAborted, type Wait } from "../env/index.ts";
+import { type MosaikError, mosaikError, OpenWaits, orAborted, type Wait } from "../env/index.ts";
 import type { ConsumerNode } from "./consumer.ts";
-import { PendingWaits } from "./pending-waits.ts";
 import type { Presence } from "./presence.ts";
 import type { ProducerNode } from "./producer.ts";
 import type { Channel, Consumer, Message, Producer, StreamWhen } from "./types.ts";
@@ -15,7 +14,7 @@ interface Whole {
 abstract class Ending {
   readonly closed: Promise<MosaikError | undefined>;
   readonly when: StreamWhen;
-  protected readonly waits = new PendingWaits();
+  protected readonly waits = new OpenWaits();
   readonly #presence: Presence;
   #resolve: (cause: MosaikError | undefined) => void = () => {};
   #closing: Promise<void> | undefined;
@@ -24,17 +23,16 @@ abstract class Ending {
     this.#presence = whole.presence;
     const { when } = whole.presence;
     this.when = {
-      online: ({ signal } = {}) => this.waits.until(signal, (either) => when.online({ signal: either })),
+      online: ({ signal } = {}) => this.waits.run(signal, (either) => when.online({ signal: either })),
       offline: ({ signal } = {}) => this.#untilOffline(signal),
-      subscribed: (rule = {}) =>
-        this.waits.until(rule.signal, (either) => when.subscribed({ ...rule, signal: either })),
+      subscribed: (rule = {}) => this.waits.run(rule.signal, (either) => when.subscribed({ ...rule, signal: either })),
     };
     this.closed = new Promise((resolve) => {
       this.#resolve = resolve;
     });
     void whole.closed.then((cause) => {
       this.#resolve(cause);
-      this.waits.end(cause ?? this.closedError());
+      this.waits.endAll(cause ?? this.closedError());
     });
   }
 
@@ -47,7 +45,7 @@ abstract class Ending {
 
   close({ signal }: Wait = {}): Promise<void> {
     if (this.#closing === undefined) {
-      this.waits.end(this.closedError());
+      this.waits.endAll(this.closedError());
       this.#closing = this.end(signal).then(() => this.#resolve(undefined));
     }
     return orAborted(this.#closing, signal);
@@ -64,9 +62,9 @@ abstract class Ending {
   /** What is closed is offline. */
   async #untilOffline(signal: AbortSignal | undefined): Promise<void> {
     try {
-      await this.waits.until(signal, (either) => this.#presence.when.offline({ signal: either }));
+      await this.waits.run(signal, (either) => this.#presence.when.offline({ signal: either }));
     } catch (cause) {
-      if (cause !== this.waits.cause) throw cause;
+      if (cause !== this.waits.reason) throw cause;
     }
   }
 }
@@ -93,7 +91,7 @@ export class ProducerHandle<In> extends Ending implements Producer<In> {
 
   async sendMany(values: Iterable<In> | AsyncIterable<In>, { signal }: Wait = {}): Promise<void> {
     if (Symbol.asyncIterator in Object(values)) {
-      return this.waits.until(signal, async (either) => {
+      return this.waits.run(signal, async (either) => {
         for await (const value of untilAborted(values as AsyncIterable<In>, either)) await this.#send(value, either);
       });
     }
@@ -122,7 +120,7 @@ export class ProducerHandle<In> extends Ending implements Producer<In> {
     signal?.throwIfAborted();
     // Only what waits needs to hear of our end.
     if (this.trySend(value) === "queued") return undefined;
-    return this.waits.until(signal, (either) => this.#node.sendLater(value, either));
+    return this.waits.run(signal, (either) => this.#node.sendLater(value, either));
   }
 
   #assertOpen(): void {

@@ -1,5 +1,5 @@
 import { fits, type Peer, type PeerCount } from "../discovery/index.ts";
-import { ConditionWaits, type MosaikError, type Wait } from "../env/index.ts";
+import { ConditionWaits, type Wait } from "../env/index.ts";
 import { checkPeerCount } from "./options.ts";
 import type { StreamWhen } from "./types.ts";
 
@@ -34,21 +34,19 @@ export class Presence {
     return this.#isOnline;
   }
 
-  /** Somebody came, went or changed. True: it was offline, and is online now. */
-  update(): boolean {
-    const wasOnline = this.#isOnline;
+  /** Somebody came, went or changed. */
+  update(): void {
     this.#isOnline = !this.#isClosed && this.#isMet();
     this.#waits.notify();
-    return this.#isOnline && !wasOnline;
   }
 
   /** All waits end. */
-  close(cause: MosaikError | undefined): void {
+  close(): void {
     this.#isClosed = true;
     this.#endMeasuring();
     this.#isOnline = false;
     this.#waits.notify();
-    this.#waits.close(cause);
+    this.#waits.close(undefined);
   }
 
   readonly when: StreamWhen = {

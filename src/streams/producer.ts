@@ -146,7 +146,6 @@ export class ProducerNode {
 
   /** What `trySend` did not take, in its turn: resolves when it is queued. @throws `closed`, `overloaded`, the reason of `signal` */
   async sendLater(value: unknown, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
     if (this.#end !== undefined) throw this.#end;
     await this.#sends.wait(value, signal);
   }
@@ -198,7 +197,7 @@ export class ProducerNode {
     this.#outflow.flush();
     const drainedByMs = this.#driver.nowMs + LIMITS.streamDrainTimeoutMs;
     await this.#drained(signal);
-    this.presence.close(undefined);
+    this.presence.close();
     // What the links hold is read before they end.
     const leftMs = signal?.aborted === true ? 0 : drainedByMs - this.#driver.nowMs;
     const timeoutMs = Math.max(LIMITS.closeTimeoutMs, leftMs);

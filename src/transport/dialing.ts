@@ -77,31 +77,3 @@ export function attemptWithin<T>(
     );
   });
 }
-
-/** The dials, and other waits, that are under way: closing ends them all. */
-export class OpenWaits {
-  readonly #controllers = new Set<AbortController>();
-  #end: { readonly reason: unknown } | undefined;
-
-  /** Runs it with a signal that aborts with `outer`, or when all are ended. */
-  async run<T>(outer: AbortSignal | undefined, wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    outer?.throwIfAborted();
-    if (this.#end !== undefined) throw this.#end.reason;
-    const controller = new AbortController();
-    const forward = (): void => controller.abort(outer?.reason);
-    outer?.addEventListener("abort", forward, { once: true });
-    this.#controllers.add(controller);
-    try {
-      return await wait(controller.signal);
-    } finally {
-      this.#controllers.delete(controller);
-      outer?.removeEventListener("abort", forward);
-    }
-  }
-
-  /** They fail with this reason, and so does whatever comes later. */
-  endAll(reason: unknown): void {
-    this.#end ??= { reason };
-    for (const controller of [...this.#controllers]) controller.abort(reason);
-  }
-}

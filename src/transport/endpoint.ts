@@ -1,4 +1,4 @@
-import { assert, type Env, LIMITS, type Logger } from "../env/index.ts";
+import { assert, type Env, LIMITS, type Logger, OpenWaits } from "../env/index.ts";
 import { type PeerId, type Secret, UniqueId } from "../identity/index.ts";
 import {
   acceptLink,
@@ -10,7 +10,7 @@ import {
   type LinkClose,
   type LinkOptions,
 } from "../wire/index.ts";
-import { dialInOrder, OpenWaits } from "./dialing.ts";
+import { dialInOrder } from "./dialing.ts";
 import { countCode, type EndpointCounters, newEndpointCounters } from "./endpoint-counters.ts";
 import { type Endpoint, LinkRefused, type ProtocolHandler } from "./endpoint-types.ts";
 import { type Address, type Connection, DialError, type PeerAddress, type Protocol, type Transport } from "./types.ts";

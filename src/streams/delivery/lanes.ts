@@ -79,8 +79,8 @@ export class Lanes {
     return lane;
   }
 
+  /** What was gathered is handed out already. */
   leave(lane: Lane, outlet: Outlet, nowMs: number): void {
-    lane.flush();
     if (!lane.outlets.delete(outlet)) return;
     lane.emptySinceMs = nowMs;
     lane.measure();

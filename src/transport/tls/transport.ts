@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
-import { assert, badOption, type Env, mosaikError } from "../../env/index.ts";
+import { assert, badOption, type Env, mosaikError, OpenWaits } from "../../env/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import { parseAddress } from "../address.ts";
 import { type TransportLimits, transportLimits } from "../admission.ts";
-import { dialInOrder, OpenWaits } from "../dialing.ts";
+import { dialInOrder } from "../dialing.ts";
 import {
   type Address,
   type Connection,
