@@ -44,15 +44,17 @@ const { value } = fc.letrec<{ value: unknown }>((tie) => ({
   ),
 }));
 
-/** Bytes of values, with some changed, cut off or put in. */
-const damaged = fc
-  .tuple(value, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }), fc.nat(), fc.uint8Array({ maxLength: 3 }))
-  .map(([good, changes, cut, more]) => {
-    const bytes = encode(good);
-    const copy = new Uint8Array(Buffer.concat([bytes.subarray(0, cut % (2 * bytes.length + 2)), more]));
-    for (const [at, byte] of changes) if (copy.length > 0) copy[at % copy.length] = byte;
-    return copy;
-  });
+const changes = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 });
+const ends = fc.option(fc.record({ cut: fc.nat(), more: fc.uint8Array({ maxLength: 3 }) }), { freq: 1 });
+
+/** Bytes of values, with some changed, and in half of them some cut off or put in at the end. */
+const damaged = fc.record({ good: value, changes, ends }).map(({ good, changes, ends }) => {
+  const bytes = encode(good);
+  const { cut = bytes.length, more = new Uint8Array(0) } = ends ?? {};
+  const copy = new Uint8Array(Buffer.concat([bytes.subarray(0, cut % (2 * bytes.length + 2)), more]));
+  for (const [at, byte] of changes) if (copy.length > 0) copy[at % copy.length] = byte;
+  return copy;
+});
 
 describe("messagePack", () => {
   it("brings back what it takes, in a copy", () => {
