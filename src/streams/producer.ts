@@ -276,6 +276,12 @@ export class ProducerNode {
   }
 
   #admit(client: Client): void {
+    this.#outflow.afterOffer(() => {
+      if (this.#clients.get(client.key) === client) this.#letIn(client);
+    });
+  }
+
+  #letIn(client: Client): void {
     const { criteria, link } = client;
     const port = { send: (frame: Uint8Array) => link.sendEncoded(frame) };
     const subscriber = this.#outflow.enter(port, criteria, () =>
@@ -298,13 +304,19 @@ export class ProducerNode {
   }
 
   #putOut(client: Client, code: number, reason: string): void {
-    if (this.#clients.get(client.key) !== client) return;
-    this.#context.counters.consumersRejected++;
-    this.#remove(client);
-    void client.link.close(code, reason);
+    this.#outflow.afterOffer(() => {
+      if (this.#clients.get(client.key) !== client) return;
+      this.#context.counters.consumersRejected++;
+      this.#remove(client);
+      void client.link.close(code, reason);
+    });
   }
 
   #remove(client: Client): void {
+    this.#outflow.afterOffer(() => this.#forget(client));
+  }
+
+  #forget(client: Client): void {
     if (!this.#clients.delete(client.key)) return;
     this.#admission.leave(client.key, this.#driver.nowMs);
     if (client.subscriber !== undefined) {

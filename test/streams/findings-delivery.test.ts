@@ -1,8 +1,8 @@
-import { deepEqual, equal, rejects, throws } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
 import { describe, it } from "node:test";
-import { defineStream } from "../../src/index.ts";
+import { type Consumer, defineStream } from "../../src/index.ts";
 import { simulate } from "../../src/sim/index.ts";
-import { collect, isSettled, SEEDS, take, Words, within } from "./scenario-kit.ts";
+import { collect, isSettled, metricOf, SEEDS, take, Words, within } from "./scenario-kit.ts";
 
 // Flaws that reading and trying found, each of which was there once.
 
@@ -162,6 +162,70 @@ describe("a value whose encoding sends on its own producer", () => {
       await Promise.all(nested);
       deepEqual(await within(1_000, sim, take(consumer, 3)), [{ outer: 1 }, "inner", "then"]);
       equal(consumer.producers[0]?.items, 3, "over the same link");
+    }, SEEDS));
+});
+
+describe("a value whose encoding changes who hears its producer", () => {
+  /** Values that do something in the middle of their encoding, the second of one turn. */
+  const doing = (what: () => void): { readonly before: string; readonly middle: number; readonly after: string } => ({
+    before: "b".repeat(100),
+    get middle() {
+      what();
+      return 1;
+    },
+    after: "a".repeat(100),
+  });
+  const plain = doing(() => {});
+  const Values = defineStream<unknown>("values");
+
+  it("comes whole, and is not for one that came meanwhile", () =>
+    simulate(async (sim) => {
+      const [a, b] = [await sim.node("a"), await sim.node("b")];
+      const producer = a.network.streams.produce(Values);
+      const consumer = b.network.streams.consume(Values);
+      await producer.when.online();
+      let later: Consumer<unknown> | undefined;
+      await producer.send("first");
+      await producer.send(
+        doing(() => {
+          later ??= a.network.streams.consume(Values);
+        }),
+      );
+      await producer.send("third");
+      deepEqual(await within(1_000, sim, take(consumer, 3)), ["first", plain, "third"]);
+      ok(later !== undefined);
+      await producer.when.subscribed({ minimumOf: 2 });
+      const got = collect(later);
+      await producer.send("last");
+      await sim.until(() => got.at(-1)?.value === "last", { withinMs: 1_000 });
+      ok(got.every(({ value, missed }) => missed === 0 && (value === "third" || value === "last")));
+      equal(consumer.producers[0]?.items, 4, "over the same link");
+    }, SEEDS));
+
+  it("comes whole, though it puts one out", () =>
+    simulate(async (sim) => {
+      const a = await sim.node("a", { tags: "good" });
+      const b = await sim.node("b", { tags: "good" });
+      const producer = a.network.streams.produce(Values, { require: { tags: "good" } });
+      const consumer = b.network.streams.consume(Values);
+      const near = a.network.streams.consume(Values);
+      await producer.when.subscribed({ minimumOf: 2 });
+      const got = collect(near);
+      await producer.send("first");
+      await producer.send(doing(() => a.network.discovery.advertise({ removeTags: "good" })));
+      await producer.send("third");
+      deepEqual(await within(1_000, sim, take(consumer, 3)), ["first", plain, "third"]);
+      equal(consumer.producers[0]?.items, 3, "over the same link");
+      equal(producer.consumers.length, 1);
+      equal(near.producers.length, 0);
+      deepEqual(
+        got.map(({ value }) => value),
+        ["first", plain],
+      );
+      deepEqual(
+        ["sent", "dropped"].map((what) => metricOf(a.network, `producer_items_${what}`)),
+        [5, 0],
+      );
     }, SEEDS));
 });
 

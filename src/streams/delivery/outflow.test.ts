@@ -68,6 +68,44 @@ describe("an offer while another one is made", () => {
   });
 });
 
+describe("who comes and goes while a value is written", () => {
+  /** The words of the frames that it gets. */
+  class Ear {
+    readonly words: string[] = [];
+    send(frame: Uint8Array): boolean {
+      this.words.push(
+        ...(Buffer.from(frame)
+          .toString("latin1")
+          .match(/\w{4,}/g) ?? []),
+      );
+      return true;
+    }
+  }
+
+  it("does so after it: all get whole values, none of them half", () => {
+    const [stays, goes, comes] = [new Ear(), new Ear(), new Ear()];
+    const outflow = outflowOf<string>({
+      write: (writer, value) => {
+        inlineMessagePack.write(writer, `${value} begun`);
+        if (value === "second") {
+          if (gone !== undefined) outflow.leave(gone);
+          outflow.afterOffer(() => outflow.enter(comes, undefined, () => {}));
+        }
+        inlineMessagePack.write(writer, `${value} ended`);
+      },
+    });
+    outflow.enter(stays, undefined, () => {});
+    const gone = outflow.enter(goes, undefined, () => {});
+    for (const value of ["first", "second", "third"]) equal(outflow.offer(value), "taken");
+    outflow.flush();
+    const of = (...values: string[]): string[] => values.flatMap((value) => [value, "begun", value, "ended"]);
+    deepEqual(stays.words, of("first", "second", "third"));
+    deepEqual(goes.words, of("first", "second"));
+    deepEqual(comes.words, of("third"));
+    deepEqual([gone?.outlet.items, gone?.outlet.missed], [2, 0]);
+  });
+});
+
 describe("what nobody wants", () => {
   it("takes its part of a turn, too", () => {
     let gathered = 0;

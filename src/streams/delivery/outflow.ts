@@ -1,3 +1,4 @@
+import { assert } from "../../env/index.ts";
 import type { ByteWriter } from "../../wire/index.ts";
 import { type Lane, Lanes } from "./lanes.ts";
 import { Outlet, type Port, type QueueLimits } from "./outlet.ts";
@@ -42,8 +43,8 @@ export class Outflow<In> {
   #count = 0;
   #bytes = 0;
   #isOffering = false;
-  /** A flush came while a value was offered. */
-  #isFlushDue = false;
+  /** What came while a value was offered, and is for after it. */
+  readonly #due: (() => void)[] = [];
   #isProblemTold = false;
 
   constructor(options: OutflowOptions<In>) {
@@ -51,23 +52,36 @@ export class Outflow<In> {
     this.#lanes = new Lanes(options.drawToken);
   }
 
-  /** @param criteria - encoded and decoded. Undefined: there are too many different ones */
+  /**
+   * Runs it now, or right after the value that is being taken: the program's own code may be in the middle of writing it to a chunk. So nobody comes or
+   * goes, and nothing is handed over, while a value is half there.
+   */
+  afterOffer(task: () => void): void {
+    if (this.#isOffering) this.#due.push(task);
+    else task();
+  }
+
+  /** Not while a value is taken. @param criteria - encoded and decoded. Undefined: there are too many different ones */
   enter(
     port: Port,
     criteria: { readonly key: string; readonly value: unknown } | undefined,
     onLagging: () => void,
   ): Subscriber | undefined {
+    assert(!this.#isOffering, "nobody comes in the middle of a value");
     const wanted = this.#o.matches === undefined ? undefined : criteria;
     const outlet = new Outlet(port, this.#o.limits, onLagging);
     const lane = this.#lanes.enter(wanted === undefined ? "" : `=${wanted.key}`, wanted, outlet);
     return lane && { lane, outlet };
   }
 
+  /** As `afterOffer`. */
   leave({ lane, outlet }: Subscriber): void {
-    // What was sent before, in this turn.
-    lane.flush();
-    outlet.end();
-    this.#lanes.leave(lane, outlet, this.#o.nowMs());
+    this.afterOffer(() => {
+      // What was sent before, in this turn.
+      lane.flush();
+      outlet.end();
+      this.#lanes.leave(lane, outlet, this.#o.nowMs());
+    });
   }
 
   /**
@@ -83,17 +97,17 @@ export class Outflow<In> {
       return this.#take(value);
     } finally {
       this.#isOffering = false;
-      if (this.#isFlushDue) this.flush();
+      for (let task = this.#due.shift(); task !== undefined; task = this.#due.shift()) task();
     }
   }
 
-  /** Hands over what was gathered. */
+  /** Hands over what was gathered. As `afterOffer`. */
   flush(): void {
-    this.#isFlushDue = this.#isOffering;
-    if (this.#isOffering) return;
-    this.#count = 0;
-    this.#bytes = 0;
-    for (const lane of this.#lanes.all) lane.flush();
+    this.afterOffer(() => {
+      this.#count = 0;
+      this.#bytes = 0;
+      for (const lane of this.#lanes.all) lane.flush();
+    });
   }
 
   /** The link of this consumer takes more. True: there may be room now. */
