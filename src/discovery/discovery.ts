@@ -6,6 +6,7 @@ import {
   type Subscription,
   SubscriptionQueue,
   type Wait,
+  whenAborted,
 } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { DialError, parsePeerAddress } from "../transport/index.ts";
@@ -172,12 +173,10 @@ export class PublicDiscovery implements Discovery {
       const settle = (action: () => void): void => {
         unsubscribe();
         release();
-        signal?.removeEventListener("abort", onAbort);
-        this.#driver.signal.removeEventListener("abort", onClose);
+        endListening();
+        endListeningToClose();
         action();
       };
-      const onAbort = (): void => settle(() => reject(signal?.reason));
-      const onClose = (): void => settle(() => reject(closed()));
       const unsubscribe = this.#directory.onChange(() => {
         try {
           const now = this.peers(rule);
@@ -186,8 +185,8 @@ export class PublicDiscovery implements Discovery {
           settle(() => reject(reason));
         }
       });
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#driver.signal.addEventListener("abort", onClose, { once: true });
+      const endListening = whenAborted(signal, (reason) => settle(() => reject(reason)));
+      const endListeningToClose = whenAborted(this.#driver.signal, () => settle(() => reject(closed())));
     });
   }
 

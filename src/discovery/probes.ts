@@ -1,4 +1,4 @@
-import { type Clock, LIMITS, type Scope, type Timer } from "../env/index.ts";
+import { type Clock, LIMITS, type Scope, type Timer, whenAborted } from "../env/index.ts";
 import type { Endpoint } from "../transport/index.ts";
 import { ByteReader, ByteWriter, CLOSE, DecodeError, type Link } from "../wire/index.ts";
 
@@ -50,7 +50,7 @@ export function measureLink(link: Link, clock: Clock, signal: AbortSignal): Prom
       sentUs = clock.monotonicUs();
       link.send(PROBE_FRAME.ping, encodePing(number));
     };
-    const onAbort = (): void => link.destroy();
+    const endListening = whenAborted(signal, () => link.destroy());
     link.start({
       onFrame: (kind, payload) => {
         if (kind !== PROBE_FRAME.pong) return;
@@ -61,11 +61,10 @@ export function measureLink(link: Link, clock: Clock, signal: AbortSignal): Prom
         void link.close(CLOSE.success, "measured");
       },
       onClose: ({ code, reason }) => {
-        signal.removeEventListener("abort", onAbort);
+        endListening();
         reject(new ProbeEnded(`closed before it was measured: ${code} ${reason}`));
       },
     });
-    signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) link.destroy();
     else ping();
   });

@@ -1,4 +1,4 @@
-import { type Env, type Logger, Scope, type Timer } from "../env/index.ts";
+import { type Env, type Logger, Scope, type Timer, whenAborted } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { DialError, type Endpoint, LinkRefused } from "../transport/index.ts";
 import { isNewRoundTrip, ProbePlan } from "./probe-plan.ts";
@@ -149,7 +149,7 @@ export class RoundTrips {
     const deadline = new AbortController();
     const end = (): void => deadline.abort(new ProbeEnded("no answer in time"));
     const timer = this.#scope.after(PROBE_TIMEOUT_MS, end);
-    closing.addEventListener("abort", end, { once: true });
+    const endListening = whenAborted(closing, end);
     try {
       const { signal } = deadline;
       const target = { id, addresses: entryOf(id)?.addresses ?? [] };
@@ -162,7 +162,7 @@ export class RoundTrips {
       return undefined;
     } finally {
       timer.cancel();
-      closing.removeEventListener("abort", end);
+      endListening();
     }
   }
 

@@ -1,3 +1,4 @@
+import { whenAborted } from "./abort.ts";
 import { type MosaikError, mosaikError } from "./errors.ts";
 
 interface Wait {
@@ -24,13 +25,10 @@ export class ConditionWaits {
   until<T>(probe: () => T | undefined, signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted === true) return reject(signal.reason);
+      let endListening: (() => void) | undefined;
       const settle = (): void => {
         this.#waits.delete(wait);
-        signal?.removeEventListener("abort", onAbort);
-      };
-      const onAbort = (): void => {
-        settle();
-        reject(signal?.reason);
+        endListening?.();
       };
       const wait: Wait = {
         check: () => {
@@ -48,7 +46,7 @@ export class ConditionWaits {
       if (wait.check()) return;
       if (this.#closed !== undefined) return wait.fail(this.#closed);
       this.#waits.add(wait);
-      signal?.addEventListener("abort", onAbort, { once: true });
+      endListening = whenAborted(signal, (reason) => wait.fail(reason));
     });
   }
 

@@ -6,7 +6,7 @@
  * runs in both. Beside it lie the things that every layer needs and that know nothing of networks: scopes that own timers and tasks,
  * all limits, the error registry and assertions.
  */
-export { orAborted } from "./abort.ts";
+export { orAborted, whenAborted } from "./abort.ts";
 export { AssertionError, assert } from "./assert.ts";
 export { checkFields, checkName, checkSynchronous, notAsync } from "./checks.ts";
 export { ConditionWaits } from "./condition-waits.ts";

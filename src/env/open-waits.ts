@@ -1,3 +1,5 @@
+import { whenAborted } from "./abort.ts";
+
 /** The waits that are under way through one thing: when that closes, they end. */
 export class OpenWaits {
   readonly #controllers = new Set<AbortController>();
@@ -14,14 +16,13 @@ export class OpenWaits {
     if (this.#end !== undefined) throw this.#end.reason;
     // A controller for each, since listeners of one shared signal are looked through each time one is added.
     const controller = new AbortController();
-    const forward = (): void => controller.abort(outer?.reason);
-    outer?.addEventListener("abort", forward, { once: true });
+    const endListening = whenAborted(outer, (reason) => controller.abort(reason));
     this.#controllers.add(controller);
     try {
       return await wait(controller.signal);
     } finally {
       this.#controllers.delete(controller);
-      outer?.removeEventListener("abort", forward);
+      endListening();
     }
   }
 

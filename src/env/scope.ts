@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { whenAborted } from "./abort.ts";
 import { assert } from "./assert.ts";
 import type { Env, Timer } from "./env.ts";
 
@@ -103,14 +104,13 @@ export class Scope {
       const either = signal === undefined ? this.signal : AbortSignal.any([signal, this.signal]);
       if (either.aborted) return reject(either.reason);
       const timer = this.#env.after(delayMs, () => {
-        either.removeEventListener("abort", onAbort);
+        endListening();
         resolve();
       });
-      const onAbort = (): void => {
+      const endListening = whenAborted(either, (reason) => {
         timer.cancel();
-        reject(either.reason);
-      };
-      either.addEventListener("abort", onAbort, { once: true });
+        reject(reason);
+      });
     });
   }
 

@@ -1,3 +1,4 @@
+import { whenAborted } from "./abort.ts";
 import { assert } from "./assert.ts";
 
 /** Subscribed when returned, not at the first `next()`. Bounded. Ends on `break`, on `close`, and when its owner closes. */
@@ -32,6 +33,7 @@ export class SubscriptionQueue<T> implements Subscription<T> {
   readonly #reset: (last: T) => T;
   readonly #onEnd: ((queue: SubscriptionQueue<T>) => void) | undefined;
   readonly #signal: AbortSignal | undefined;
+  #endListening: () => void = () => {};
   #items: T[] = [];
   readonly #waiters: Waiter<T>[] = [];
   #ended = false;
@@ -44,7 +46,7 @@ export class SubscriptionQueue<T> implements Subscription<T> {
     this.#onEnd = init.onEnd;
     this.#signal = init.signal;
     if (this.#signal?.aborted === true) this.#onAbort();
-    else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    else this.#endListening = whenAborted(this.#signal, this.#onAbort);
   }
 
   get isEnded(): boolean {
@@ -66,7 +68,7 @@ export class SubscriptionQueue<T> implements Subscription<T> {
     if (this.#ended) return;
     this.#ended = true;
     this.#failure = failure;
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#endListening();
     for (const waiter of this.#waiters.splice(0)) this.#settle(waiter);
     this.#onEnd?.(this);
   }

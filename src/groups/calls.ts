@@ -6,6 +6,7 @@ import {
   mosaikError,
   type Options,
   type Receipt,
+  whenAborted,
 } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { type CommandBatch, type CommandSupport, encodeBatch } from "./entries/index.ts";
@@ -155,23 +156,21 @@ export class Calls {
 
   #confirmed({ signal, timeoutMs }: Deadline): Promise<void> {
     return new Promise((resolve, reject) => {
-      const settle = (): void => signal?.removeEventListener("abort", onAbort);
       const waiter = {
         deadlineUs: this.#deadlineUs({ timeoutMs }),
         onReady: () => {
-          settle();
+          endListening();
           resolve();
         },
         onFailed: (error: MosaikError) => {
-          settle();
+          endListening();
           reject(error);
         },
       };
-      const onAbort = (): void => {
-        if (this.#member.reads.remove(waiter)) reject(signal?.reason);
-      };
       this.#member.reads.add(waiter);
-      signal?.addEventListener("abort", onAbort, { once: true });
+      const endListening = whenAborted(signal, (reason) => {
+        if (this.#member.reads.remove(waiter)) reject(reason);
+      });
       this.#member.onDemand();
     });
   }

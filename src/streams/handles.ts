@@ -1,4 +1,4 @@
-import { type MosaikError, mosaikError, OpenWaits, orAborted, type Wait } from "../env/index.ts";
+import { type MosaikError, mosaikError, OpenWaits, orAborted, type Wait, whenAborted } from "../env/index.ts";
 import type { ConsumerNode } from "./consumer.ts";
 import type { Presence } from "./presence.ts";
 import type { ProducerNode } from "./producer.ts";
@@ -204,12 +204,11 @@ function untilAborted<T>(values: AsyncIterable<T>, signal: AbortSignal): AsyncIt
       next: async () => {
         signal.throwIfAborted();
         // One that is idle may answer neither this, nor that we leave it.
-        const onAbort = (): void => void leave().catch(() => {});
-        signal.addEventListener("abort", onAbort, { once: true });
+        const endListening = whenAborted(signal, () => void leave().catch(() => {}));
         try {
           return await orAborted(iterator.next(), signal);
         } finally {
-          signal.removeEventListener("abort", onAbort);
+          endListening();
         }
       },
       return: async () => {

@@ -1,5 +1,5 @@
 import type { Peer } from "../discovery/index.ts";
-import { atEndOfTurn, LIMITS, type MosaikError, mosaikError, Scope } from "../env/index.ts";
+import { atEndOfTurn, LIMITS, type MosaikError, mosaikError, Scope, whenAborted } from "../env/index.ts";
 import type { PeerId, UniqueId } from "../identity/index.ts";
 import { CLOSE, DecodeError, messagePack } from "../wire/index.ts";
 import { candidateOf } from "./candidates.ts";
@@ -215,11 +215,11 @@ export class ProducerNode {
     return new Promise((resolve) => {
       const done = (): void => {
         timer.cancel();
-        signal?.removeEventListener("abort", done);
+        endListening();
         resolve();
       };
       const timer = this.#context.env.after(LIMITS.streamDrainTimeoutMs, done);
-      signal?.addEventListener("abort", done, { once: true });
+      const endListening = whenAborted(signal, done);
       this.#onMoved = () => {
         if (isEmpty() || signal?.aborted === true) done();
       };

@@ -1,4 +1,4 @@
-import { LIMITS, mosaikError } from "../env/index.ts";
+import { LIMITS, mosaikError, whenAborted } from "../env/index.ts";
 
 interface Waiting<In> {
   readonly value: In;
@@ -22,17 +22,16 @@ export class Sends<In> {
       throw mosaikError("overloaded", message, { outcome: "not-applied", hidden: { rejected: [value] } });
     }
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => waiting.settle({ cause: signal?.reason });
       const waiting: Waiting<In> = {
         value,
         settle: (error) => {
           this.#waiting.delete(waiting);
-          signal?.removeEventListener("abort", onAbort);
+          endListening();
           if (error === undefined) resolve();
           else reject(error.cause);
         },
       };
-      signal?.addEventListener("abort", onAbort, { once: true });
+      const endListening = whenAborted(signal, (cause) => waiting.settle({ cause }));
       this.#waiting.add(waiting);
     });
   }

@@ -1,4 +1,4 @@
-import { type Env, LIMITS } from "../env/index.ts";
+import { type Env, LIMITS, whenAborted } from "../env/index.ts";
 import type { PeerId } from "../identity/index.ts";
 import { type Address, DialError, type DialFailure, type PeerAddress } from "./types.ts";
 
@@ -57,20 +57,19 @@ export function attemptWithin<T>(
       if (isOver) return false;
       isOver = true;
       timer.cancel();
-      signal.removeEventListener("abort", onAbort);
+      endListening();
       return true;
-    };
-    const onAbort = (): void => {
-      if (!settle()) return;
-      abandon();
-      reject(signal.reason);
     };
     const timer = env.after(timeoutMs, () => {
       if (!settle()) return;
       abandon();
       reject(onTimeout());
     });
-    signal.addEventListener("abort", onAbort, { once: true });
+    const endListening = whenAborted(signal, (reason) => {
+      if (!settle()) return;
+      abandon();
+      reject(reason);
+    });
     const abandon = begin(
       (value) => settle() && resolve(value),
       (cause) => settle() && reject(cause),

@@ -1,4 +1,4 @@
-import { type Env, LIMITS, type Timer } from "../env/index.ts";
+import { type Env, LIMITS, type Timer, whenAborted } from "../env/index.ts";
 import { DecodeError } from "./byte-reader.ts";
 import { type ChannelSink, FrameChannel } from "./channel.ts";
 import { KIND } from "./frames.ts";
@@ -113,6 +113,7 @@ class Handshake implements ChannelSink {
   readonly #resolve: (link: Link) => void;
   readonly #reject: (reason: unknown) => void;
   readonly #timer: Timer;
+  readonly #endListening: () => void;
   #onHello: OnHello = () => {};
 
   constructor(
@@ -135,7 +136,11 @@ class Handshake implements ChannelSink {
     this.#timer = options.env.after(options.handshakeTimeoutMs ?? LIMITS.handshakeTimeoutMs, () =>
       this.#channel.close(CLOSE.handshakeTimeout, "no hello in time"),
     );
-    options.signal?.addEventListener("abort", this.#onAbort, { once: true });
+    this.#endListening = whenAborted(options.signal, (reason) => {
+      this.#settle();
+      this.#reject(reason);
+      this.#channel.destroy({ code: CLOSE.cancelled, reason: "the dial was aborted", by: "us" });
+    });
   }
 
   begin(role: (handshake: Handshake) => OnHello): void {
@@ -184,12 +189,6 @@ class Handshake implements ChannelSink {
     this.#reject(new HandshakeError(close));
   }
 
-  readonly #onAbort = (): void => {
-    this.#settle();
-    this.#reject(this.#options.signal?.reason);
-    this.#channel.destroy({ code: CLOSE.cancelled, reason: "the dial was aborted", by: "us" });
-  };
-
   #judge(hello: Hello): { readonly version: number } | Refusal {
     const { hello: ours, proofs } = this.#options;
     if (hello.network !== ours.network) return { refuse: CLOSE.differentNetwork, reason: "another network" };
@@ -207,6 +206,6 @@ class Handshake implements ChannelSink {
 
   #settle(): void {
     this.#timer.cancel();
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#endListening();
   }
 }

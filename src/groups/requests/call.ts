@@ -1,4 +1,4 @@
-import { type MosaikError, mosaikError } from "../../env/index.ts";
+import { type MosaikError, mosaikError, whenAborted } from "../../env/index.ts";
 import type { CommandBatch } from "../entries/index.ts";
 import type { CommandOutcome, Positioned } from "../machine/index.ts";
 import type { AppliedBatch } from "../replica/index.ts";
@@ -14,7 +14,7 @@ export class Call<R> implements Submission {
   readonly #reject: (cause: unknown) => void;
   readonly #resultOf: (batch: AppliedBatch) => R;
   #signal: AbortSignal | undefined;
-  #onAbort: (() => void) | undefined;
+  #endListening: () => void = () => {};
 
   constructor(
     resolve: (value: Positioned<R>) => void,
@@ -34,8 +34,7 @@ export class Call<R> implements Submission {
   /** @param giveUp - as `Proposer.submit` gave it */
   listen(signal: AbortSignal, giveUp: (cause: unknown) => void): void {
     this.#signal = signal;
-    this.#onAbort = () => giveUp(signal.reason);
-    signal.addEventListener("abort", this.#onAbort, { once: true });
+    this.#endListening = whenAborted(signal, giveUp);
   }
 
   onApplied(batch: AppliedBatch): void {
@@ -55,7 +54,7 @@ export class Call<R> implements Submission {
   }
 
   #settle(): void {
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#endListening();
   }
 }
 

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../env/index.ts";
+import { LIMITS, whenAborted } from "../../env/index.ts";
 import type { PeerId } from "../../identity/index.ts";
 import type { Message } from "../types.ts";
 import type { Arrival } from "./intake.ts";
@@ -81,15 +81,14 @@ export class Inbox {
       const reader: Reader = {
         owner,
         resolve: (next) => {
-          signal?.removeEventListener("abort", onAbort);
+          endListening();
           resolve(next);
         },
       };
-      const onAbort = (): void => {
+      const endListening = whenAborted(signal, (reason) => {
         this.#readers.delete(reader);
-        reject(signal?.reason);
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
+        reject(reason);
+      });
       this.#readers.add(reader);
     });
   }
