@@ -162,6 +162,8 @@ export const LIMITS = {
   streamValueBytesMax: 4 * MiB,
   /** Values that are sent in one turn share a frame; a new one begins after these bytes. */
   streamChunkBytes: 64 * KiB,
+  /** Of buffers for full chunks, twice as long as those, that a producer keeps for the next ones. */
+  streamSpareBuffersMax: 16,
   streamFrameBytesMax: 4 * MiB + 128 * KiB,
   /** What a consumer asks for, encoded. */
   streamCriteriaBytesMax: 4 * KiB,

@@ -197,7 +197,6 @@ export class ConsumerNode {
 
   #connect(id: PeerId): void {
     const { runtime, options } = this.#o;
-    const { directory } = this.#context;
     const source: Source = {
       id,
       controller: new AbortController(),
@@ -205,7 +204,6 @@ export class ConsumerNode {
       sinceUs: undefined,
       intake: new Intake({
         from: id,
-        areFramesOwn: id !== directory.selfId,
         read: (reader, bytes) => runtime.codec.read(reader, bytes),
         validate: (value) => this.#validated(value),
         onInvalid: options.onInvalid,

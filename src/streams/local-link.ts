@@ -34,6 +34,7 @@ class LocalEnd implements StreamLink {
   /** On their way to us. */
   #frames: Frame[] = [];
   #bytes = 0;
+  sentBytes = 0;
   #end: LinkClose | undefined;
   #isPaused = false;
   #isScheduled = false;
@@ -64,7 +65,8 @@ class LocalEnd implements StreamLink {
   }
 
   sendEncoded(frame: Uint8Array): boolean {
-    return this.#send(viewEncoded(frame));
+    // The other end keeps values as parts of what comes.
+    return this.#send(viewEncoded(frame.slice()));
   }
 
   #send(frame: Frame): boolean {
@@ -73,6 +75,7 @@ class LocalEnd implements StreamLink {
     const { other } = this;
     other.#frames.push(frame);
     other.#bytes += payload.length;
+    this.sentBytes += payload.length;
     other.#schedule();
     this.#awaitsDrain = other.#bytes >= LIMITS.consumerLinkBytes;
     return !this.#awaitsDrain;

@@ -283,8 +283,7 @@ export class ProducerNode {
 
   #letIn(client: Client): void {
     const { criteria, link } = client;
-    const port = { send: (frame: Uint8Array) => link.sendEncoded(frame) };
-    const subscriber = this.#outflow.enter(port, criteria, () =>
+    const subscriber = this.#outflow.enter(link, criteria, () =>
       this.#putOut(client, CLOSE.streamTooSlow, "reads too slowly"),
     );
     if (subscriber === undefined) return this.#putOut(client, CLOSE.streamNoCapacity, "too many different criteria");

@@ -3,5 +3,5 @@ import type { Link } from "../wire/index.ts";
 /** What a stream needs of a link, whether it leads to another node or not. */
 export type StreamLink = Pick<
   Link,
-  "remoteId" | "isOpen" | "queuedBytes" | "start" | "send" | "sendEncoded" | "pause" | "resume" | "close"
+  "remoteId" | "isOpen" | "sentBytes" | "queuedBytes" | "start" | "send" | "sendEncoded" | "pause" | "resume" | "close"
 >;

@@ -107,7 +107,7 @@ export class Reader implements StreamHandlers {
     this.#check();
     assert(!this.hasEnded, "no bytes after the end");
     assert(bytes.length > 0, "no empty chunk");
-    this.chunks.push(bytes);
+    this.chunks.push(this.connection.areBytesLent ? Buffer.from(bytes) : bytes);
     this.length += bytes.length;
     this.#wake();
   }

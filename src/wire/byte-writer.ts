@@ -13,6 +13,11 @@ export function varintBytes(value: number): number {
   return length;
 }
 
+/** A buffer of at least so many bytes, whatever they hold, that nobody else uses. */
+export type Allocate = (bytesMin: number) => Buffer;
+
+const allocateAnew: Allocate = (bytes) => Buffer.allocUnsafeSlow(bytes);
+
 /**
  * Builds a message in one growing buffer. Reusable: `finish` hands the bytes over and begins anew.
  *
@@ -20,11 +25,14 @@ export function varintBytes(value: number): number {
  * bugs of the caller (assertion).
  */
 export class ByteWriter {
+  readonly #allocate: Allocate;
   #buffer: Buffer;
   #length = 0;
 
-  constructor(initialBytes = INITIAL_BYTES) {
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(16, initialBytes));
+  /** @param allocate - where its buffers come from. Default: new ones */
+  constructor(initialBytes = INITIAL_BYTES, allocate = allocateAnew) {
+    this.#allocate = allocate;
+    this.#buffer = allocate(Math.max(16, initialBytes));
   }
 
   /** Bytes written since the last `finish` or `reset`. */
@@ -185,14 +193,14 @@ export class ByteWriter {
     if (written.length * 2 < this.#buffer.length) return written.slice();
     // The next message may be as long as this one. Much more than it needs would be garbage by the gigabyte for who writes long ones.
     const ahead = written.length + (written.length >>> 3);
-    this.#buffer = Buffer.allocUnsafeSlow(Math.min(this.#buffer.length, ahead));
+    this.#buffer = this.#allocate(Math.min(this.#buffer.length, ahead));
     return written;
   }
 
   #reserve(more: number): void {
     const needed = this.#length + more;
     if (needed <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    const larger = this.#allocate(Math.max(needed, this.#buffer.length * 2));
     larger.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = larger;
   }

@@ -65,7 +65,7 @@ export class FrameChannel {
     this.#env = options.env;
     this.#onBug = options.onBug;
     this.#sink = options.sink;
-    this.#decoder = new FrameDecoder(options.payloadBytesMax);
+    this.#decoder = new FrameDecoder(options.payloadBytesMax, this.stream.areBytesLent);
     this.#outbox = new FrameOutbox(this.stream, () => this.#onRoom());
     this.#keepAlive = new KeepAlive(this.#env, {
       isPaused: () => this.#isPaused,
@@ -90,6 +90,10 @@ export class FrameChannel {
 
   get end(): LinkClose | undefined {
     return this.#end;
+  }
+
+  get sentBytes(): number {
+    return this.#outbox.sentBytes;
   }
 
   get queuedBytes(): number {
@@ -172,6 +176,7 @@ export class FrameChannel {
     if (this.#end !== undefined) return;
     this.#decoder.push(bytes);
     this.#deliver();
+    this.#decoder.keep();
   }
 
   #onBroken(reason: string): void {

@@ -36,9 +36,13 @@ function* chunksOf(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8
 
 function decodeAll(decoder: FrameDecoder, chunks: Iterable<Uint8Array>): Frame[] {
   const frames: Frame[] = [];
+  const takeAll = (): void => {
+    for (let next = decoder.next(); next !== undefined; next = decoder.next()) frames.push(next);
+  };
+  takeAll();
   for (const chunk of chunks) {
     decoder.push(chunk);
-    for (let next = decoder.next(); next !== undefined; next = decoder.next()) frames.push(next);
+    takeAll();
   }
   return frames;
 }
@@ -62,6 +66,28 @@ describe("FrameDecoder", () => {
         const decoder = new FrameDecoder(PAYLOAD_MAX);
         for (const chunk of chunksOf(new Uint8Array(bytes), sizes)) decoder.push(chunk);
         deepEqual(decodeAll(decoder, [new Uint8Array(0)]), frames);
+      }),
+    );
+  });
+
+  it("finds them in chunks that are lent, whenever they are looked at, and keeps nothing of those", () => {
+    fc.assert(
+      fc.property(fc.array(frame), cuts, fc.infiniteStream(fc.boolean()), (frames, sizes, areRead) => {
+        const bytes = Buffer.concat(frames.map(({ kind, payload }) => encodeFrame(kind, payload)));
+        const decoder = new FrameDecoder(PAYLOAD_MAX, true);
+        const found: Frame[] = [];
+        for (const chunk of chunksOf(new Uint8Array(bytes), sizes)) {
+          decoder.push(chunk);
+          if (areRead.next().value) found.push(...decodeAll(decoder, []));
+          decoder.keep();
+          chunk.fill(0xdb);
+        }
+        found.push(...decodeAll(decoder, []));
+        deepEqual(
+          found.map(({ kind, payload }) => ({ kind, payload: new Uint8Array(payload) })),
+          frames,
+        );
+        equal(decoder.hasBytes, false);
       }),
     );
   });

@@ -16,7 +16,7 @@ export const KIND = { hello: 0, close: 1, ping: 2, pong: 3, first: 16 } as const
 
 export interface Frame {
   readonly kind: number;
-  /** A view into what was received: copy what is kept for long. */
+  /** A view into what was received, which nobody else has: copy what is kept for long, it holds all that came with it. */
   readonly payload: Uint8Array;
 }
 
@@ -160,9 +160,15 @@ export class FrameDecoder {
   #partial: Uint8Array | undefined;
   #partialBytes = 0;
 
-  constructor(payloadBytesMax: number) {
+  readonly #areChunksLent: boolean;
+  /** The chunk in hand is valid until `keep` alone. */
+  #isLent = false;
+
+  /** @param areChunksLent - each is valid until the next call of `keep`, and no longer */
+  constructor(payloadBytesMax: number, areChunksLent = false) {
     assert(payloadBytesMax >= 0 && payloadBytesMax < 0x7fffffff, "a frame limit");
     this.payloadBytesMax = payloadBytesMax;
+    this.#areChunksLent = areChunksLent;
   }
 
   /** True if bytes wait that `next` would look at, or a frame has begun. */
@@ -170,11 +176,22 @@ export class FrameDecoder {
     return this.#chunk !== undefined || this.#waiting.length > 0 || this.#partialBytes > 0;
   }
 
-  /** The chunk belongs to the decoder from now on. */
+  /** The chunk is the decoder's own from now on, or lent. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    if (this.#chunk === undefined) this.#setChunk(chunk);
-    else this.#waiting.push(chunk);
+    if (this.#chunk !== undefined) {
+      this.#waiting.push(this.#areChunksLent ? Buffer.from(chunk) : chunk);
+      return;
+    }
+    this.#setChunk(chunk);
+    this.#isLent = this.#areChunksLent;
+  }
+
+  /** What was lent goes back: what is left of it is copied. Frames are never parts of what was lent. */
+  keep(): void {
+    if (!this.#isLent) return;
+    this.#isLent = false;
+    if (this.#chunk !== undefined) this.#setChunk(Buffer.from(this.#chunk.subarray(this.#offset)));
   }
 
   /**
@@ -207,6 +224,10 @@ export class FrameDecoder {
       this.#keep(chunk, start, left, size);
       this.#nextChunk();
       return undefined;
+    }
+    if (this.#isLent) {
+      this.keep();
+      return this.#readWhole(this.#chunk as Uint8Array);
     }
     this.#advance(chunk, size);
     return viewFrame(chunk, start, size);
@@ -270,6 +291,7 @@ export class FrameDecoder {
 
   #nextChunk(): void {
     this.#chunk = undefined;
+    this.#isLent = false;
     const chunk = this.#waiting.shift();
     if (chunk !== undefined) this.#setChunk(chunk);
   }

@@ -74,6 +74,7 @@ export class FakeStream implements ByteStream {
   highWaterBytes = 64 * 1024;
   /** Swallows what it writes, as a cable that was pulled out. */
   isCut = false;
+  readonly areBytesLent: boolean;
   isPaused = false;
   isDestroyed = false;
   peer: FakeStream = this;
@@ -85,9 +86,10 @@ export class FakeStream implements ByteStream {
   #isPumpDue = false;
   #isDrainDue = false;
 
-  constructor(world: FakeWorld, remoteId: PeerId) {
+  constructor(world: FakeWorld, remoteId: PeerId, areBytesLent: boolean) {
     this.world = world;
     this.remoteId = remoteId;
+    this.areBytesLent = areBytesLent;
   }
 
   get bufferedBytes(): number {
@@ -148,9 +150,10 @@ export class FakeStream implements ByteStream {
     if (this.isPaused || this.#isClosed || this.isDestroyed) return;
     const chunk = this.#inbox.shift();
     if (chunk !== undefined) {
-      const taken = chunk.slice(0, this.chunkBytesMax);
+      const taken = Uint8Array.from(chunk.subarray(0, this.chunkBytesMax));
       if (taken.length < chunk.length) this.#inbox.unshift(chunk.subarray(taken.length));
       this.#handlers?.onData(taken);
+      if (this.areBytesLent) taken.fill(0xdb);
       this.peer.#drain();
       this.#schedule();
       return;
@@ -182,10 +185,10 @@ export class FakeStream implements ByteStream {
 export const ADA = UniqueId.from("ada") as PeerId;
 export const BOB = UniqueId.from("bob") as PeerId;
 
-/** Ada's end and Bob's end. */
+/** Ada's end, which lends what comes, and Bob's end. */
 export function streamPair(world: FakeWorld): [FakeStream, FakeStream] {
-  const ada = new FakeStream(world, BOB);
-  const bob = new FakeStream(world, ADA);
+  const ada = new FakeStream(world, BOB, true);
+  const bob = new FakeStream(world, ADA, false);
   ada.peer = bob;
   bob.peer = ada;
   return [ada, bob];

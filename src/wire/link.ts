@@ -51,6 +51,10 @@ export class FramedLink implements Link, ChannelSink {
     return this.#channel.isOpen;
   }
 
+  get sentBytes(): number {
+    return this.#channel.sentBytes;
+  }
+
   get queuedBytes(): number {
     return this.#channel.queuedBytes;
   }

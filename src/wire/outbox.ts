@@ -1,11 +1,13 @@
 import { atEndOfTurn, LIMITS } from "../env/index.ts";
-import { FrameBatch } from "./frames.ts";
+import { FRAME_HEADER_BYTES, FrameBatch } from "./frames.ts";
 import type { ByteStream } from "./stream.ts";
 
 /** What waits to leave by one stream. All frames of one turn leave as one write. */
 export class FrameOutbox {
   /** From here on `add` says false. */
   highWaterBytes: number = LIMITS.linkHighWaterBytes;
+  /** All that was taken. */
+  sentBytes = 0;
   readonly #stream: ByteStream;
   readonly #onDrain: () => void;
   readonly #batch = new FrameBatch();
@@ -26,16 +28,17 @@ export class FrameOutbox {
   /** False: the peer is slow, `onDrain` follows. */
   add(kind: number, payload: Uint8Array): boolean {
     this.#batch.add(kind, payload);
-    return this.#added();
+    return this.#added(FRAME_HEADER_BYTES + payload.length);
   }
 
   /** As `add`. @param frame - whole */
   addEncoded(frame: Uint8Array): boolean {
     this.#batch.addEncoded(frame);
-    return this.#added();
+    return this.#added(frame.length);
   }
 
-  #added(): boolean {
+  #added(bytes: number): boolean {
+    this.sentBytes += bytes;
     if (!this.#isFlushScheduled) {
       this.#isFlushScheduled = true;
       atEndOfTurn(() => this.flush());

@@ -10,10 +10,12 @@ export interface ByteStream {
   exportKey(label: string, context: Uint8Array, length: number): Uint8Array;
   /** Begins delivery. Called exactly once; until then nothing is read. No handler is called from within `start`. */
   start(handlers: StreamHandlers): void;
-  /** Takes the bytes (the caller never changes them again). False: more is buffered than is good, wait for `onDrain`. Ignored once ended or closed. */
+  /** Takes the bytes: the caller does not change them before they have left (`bufferedBytes`). False: more is buffered than is good, wait for `onDrain`. Ignored once ended or closed. */
   write(bytes: Uint8Array): boolean;
   /** Bytes taken that have not left yet. */
   readonly bufferedBytes: number;
+  /** What `onData` is told is valid until it returns; else it is the callee's own. Never changes. */
+  readonly areBytesLent: boolean;
   /** Stops reading, so that a peer that keeps writing has to wait. */
   pause(): void;
   resume(): void;
@@ -25,7 +27,7 @@ export interface ByteStream {
 
 /** No handler may throw. After `onClose` none is called. */
 export interface StreamHandlers {
-  /** The bytes belong to the callee. */
+  /** The bytes are the callee's own, unless `areBytesLent`. */
   onData(bytes: Uint8Array): void;
   /** The peer will write no more. */
   onEnd(): void;

@@ -84,9 +84,14 @@ export interface Link {
    * False: the peer is slow, wait for `onDrain`. Beyond `LIMITS.linkQueuedBytesMax` the link closes itself (`tooSlow`).
    */
   send(kind: number, payload: Uint8Array): boolean;
-  /** As `send`, of a frame that is encoded already (`encodeFrame`, `finishFrame`): one that many links get is encoded once. */
+  /**
+   * As `send`, of a frame that is encoded already (`encodeFrame`, `finishFrame`): one that many links get is encoded once. Its buffer may be used again
+   * once it has left each of them: when as many bytes have left (`sentBytes` less `queuedBytes`) as were sent with it and before.
+   */
   sendEncoded(frame: Uint8Array): boolean;
-  /** Bytes sent that have not left yet. */
+  /** All bytes sent since the link began, headers included. */
+  readonly sentBytes: number;
+  /** Those of them that have not left yet. A link that is closed has none. */
   readonly queuedBytes: number;
   /** Stops delivery and reading (backpressure to the peer). */
   pause(): void;

@@ -38,7 +38,6 @@ export const streamTargets: readonly Target[] = [
     decode: (bytes) => {
       const intake = new Intake({
         from: PRODUCER,
-        areFramesOwn: true,
         read: (reader, length) => inlineMessagePack.read(reader, length),
         validate: (value) => ({ ok: true, value }),
         onInvalid: "skip",

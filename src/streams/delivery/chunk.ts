@@ -1,6 +1,7 @@
 import { LIMITS } from "../../env/index.ts";
 import { ByteReader, ByteWriter, beginFrame, FRAME_HEADER_BYTES, finishFrame, varintBytes } from "../../wire/index.ts";
 import { FRAME } from "../messages.ts";
+import type { ChunkBuffers } from "./chunk-buffers.ts";
 
 /** Values that leave together: contiguous in their lane, never none. */
 export interface Chunk {
@@ -9,6 +10,8 @@ export interface Chunk {
   readonly count: number;
   /** Encoded: `first`, then each value with its length before it. */
   readonly frame: Uint8Array;
+  /** Outlets that need the frame. When none does, its buffer may be used again: see `ChunkBuffers.release`. */
+  holders: number;
 }
 
 export const LENGTH_BYTES = 4;
@@ -32,14 +35,14 @@ export function onlyFirst(chunk: Chunk, count: number): Chunk | undefined {
   return part(chunk, 0, count);
 }
 
-/** A copy of its values from..to. */
+/** A copy of its values from..to, for one outlet. */
 function part(chunk: Chunk, from: number, to: number): Chunk {
   const first = chunk.first + from;
   const start = offsetOf(chunk, from);
   const end = offsetOf(chunk, to);
   const writer = new ByteWriter(FRAME_HEADER_BYTES + varintBytes(first) + end - start);
   beginFrame(writer).varint(first).range(chunk.frame, start, end);
-  return { first, count: to - from, frame: finishFrame(writer, FRAME.values) };
+  return { first, count: to - from, frame: finishFrame(writer, FRAME.values), holders: 1 };
 }
 
 /** How many of the first values have at most so many bytes together. */
@@ -70,9 +73,13 @@ function offsetOf({ first, frame }: Chunk, count: number): number {
 
 /** Gathers values to a chunk. */
 export class ChunkWriter {
-  readonly #writer = new ByteWriter(4 * 1024);
+  readonly #writer: ByteWriter;
   #first = 1;
   count = 0;
+
+  constructor(buffers: ChunkBuffers) {
+    this.#writer = new ByteWriter(4 * 1024, (bytesMin) => buffers.allocate(bytesMin));
+  }
 
   /** The sequence of the next value. */
   get next(): number {
@@ -109,11 +116,11 @@ export class ChunkWriter {
     this.count++;
   }
 
-  /** What was gathered, if anything was; begins anew. */
-  take(): Chunk | undefined {
+  /** What was gathered, if anything was, for so many outlets; begins anew. */
+  take(holders: number): Chunk | undefined {
     const { count } = this;
     if (count === 0) return undefined;
-    const chunk = { first: this.#first, count, frame: finishFrame(this.#writer, FRAME.values) };
+    const chunk = { first: this.#first, count, frame: finishFrame(this.#writer, FRAME.values), holders };
     this.#first += count;
     this.count = 0;
     return chunk;

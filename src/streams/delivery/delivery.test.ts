@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { hash, type PeerId } from "../../identity/index.ts";
-import { type ByteWriter, DecodeError, inlineMessagePack, viewEncoded } from "../../wire/index.ts";
+import { type ByteWriter, DecodeError, inlineMessagePack } from "../../wire/index.ts";
 import { encodeAccept } from "../messages.ts";
 import type { Lagging } from "../types.ts";
+import { FakePort } from "./fake-port.test.ts";
 import { Intake, type Progress } from "./intake.ts";
 import { Outflow, type Subscriber } from "./outflow.ts";
 
@@ -22,7 +23,7 @@ type Step =
 class Listener {
   readonly values: number[] = [];
   readonly divisor: number | undefined;
-  readonly #waiting: Uint8Array[] = [];
+  #port = new FakePort(2);
   subscriber: Subscriber | undefined;
   intake: Intake | undefined;
   progress: Progress | undefined;
@@ -37,13 +38,8 @@ class Listener {
   join(outflow: Outflow<Sent>): void {
     if (this.subscriber !== undefined) return;
     const criteria = this.divisor === undefined ? undefined : { key: `${this.divisor}`, value: this.divisor };
-    const port = {
-      send: (frame: Uint8Array): boolean => {
-        this.#waiting.push(viewEncoded(frame).payload);
-        return this.#waiting.length < 2;
-      },
-    };
-    this.subscriber = outflow.enter(port, criteria, () => {
+    this.#port = new FakePort(2);
+    this.subscriber = outflow.enter(this.#port, criteria, () => {
       this.lagged++;
       this.leave(outflow);
     });
@@ -51,7 +47,6 @@ class Listener {
     const { lane } = this.subscriber;
     this.intake = new Intake({
       from: PRODUCER,
-      areFramesOwn: true,
       read: inlineMessagePack.read,
       validate: (value) => ({ ok: true, value }),
       onInvalid: "skip",
@@ -64,21 +59,20 @@ class Listener {
     if (this.subscriber === undefined) return;
     outflow.leave(this.subscriber);
     this.subscriber = undefined;
-    this.#waiting.length = 0;
     this.progress = this.intake?.progress;
   }
 
   /** Reads so many frames. */
   drain(outflow: Outflow<Sent>, frames: number): void {
     if (this.subscriber === undefined || this.intake === undefined) return;
-    for (const payload of this.#waiting.splice(0, frames)) {
+    for (const payload of this.#port.read(frames)) {
       this.intake.onValues(payload);
       for (let next = this.intake.next(); next !== undefined; next = this.intake.next()) {
         this.missed += next.message.missed;
         this.values.push((next.message.value as Sent).value);
       }
     }
-    if (this.#waiting.length < 2) outflow.drained(this.subscriber);
+    if (this.#port.hasRoom) outflow.drained(this.subscriber);
   }
 }
 
@@ -231,8 +225,8 @@ describe("delivery", () => {
     });
     const frames: Uint8Array[][] = [[], [], []];
     for (const [i, least] of [1, 2, 2].entries()) {
-      const send = (frame: Uint8Array): boolean => (frames[i] as Uint8Array[]).push(frame) > 0;
-      outflow.enter({ send }, { key: `${least}`, value: least }, () => {});
+      const sendEncoded = (frame: Uint8Array): boolean => (frames[i] as Uint8Array[]).push(frame) > 0;
+      outflow.enter({ sendEncoded, sentBytes: 0, queuedBytes: 0 }, { key: `${least}`, value: least }, () => {});
     }
     for (const value of [1, 2, 3]) outflow.offer(value);
     outflow.flush();
@@ -261,15 +255,10 @@ describe("delivery", () => {
       onProblem: (cause) => assert.fail(String(cause)),
       onGathered: () => {},
     });
-    const got: Uint8Array[] = [];
-    const subscriber = outflow.enter(
-      { send: (frame) => got.push(viewEncoded(frame).payload) > 0 },
-      { key: "", value: 0 },
-      () => {},
-    );
+    const port = new FakePort(10);
+    const subscriber = outflow.enter(port, { key: "", value: 0 }, () => {});
     const intake = new Intake({
       from: PRODUCER,
-      areFramesOwn: true,
       read: inlineMessagePack.read,
       validate: (value) => ({ ok: true, value }),
       onInvalid: "skip",
@@ -283,7 +272,7 @@ describe("delivery", () => {
     outflow.offer(2);
     outflow.flush();
     const values: unknown[] = [];
-    for (const payload of got) {
+    for (const payload of port.read()) {
       intake.onValues(payload);
       for (let next = intake.next(); next !== undefined; next = intake.next())
         values.push([next.message.value, next.message.sequence, next.message.missed]);
@@ -299,7 +288,6 @@ describe("an intake", () => {
   const fresh = (before?: Progress): Intake =>
     new Intake({
       from: PRODUCER,
-      areFramesOwn: true,
       read: inlineMessagePack.read,
       validate: (value) => (value === "bad" ? { ok: false, issues: [] } : { ok: true, value }),
       onInvalid: "skip",

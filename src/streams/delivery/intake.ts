@@ -6,8 +6,6 @@ import type { Message } from "../types.ts";
 
 export interface IntakeOptions {
   readonly from: PeerId;
-  /** Nobody else has the bytes of the frames: values may be parts of them. */
-  readonly areFramesOwn: boolean;
   /** Of so many bytes. @throws DecodeError, or anything: the bytes make no sense */
   readonly read: (reader: ByteReader, bytes: number) => unknown;
   /** What the schema makes of it. */
@@ -39,8 +37,8 @@ export class InvalidValue extends Error {
 }
 
 /**
- * The frames of one link, as values with their sequence and gap. Pure. Holds at most one frame that is not read to its end: until then, give it no
- * other one.
+ * The frames of one link, as values with their sequence and gap. Pure. Nobody else has the bytes of the frames: values may be parts of them. At most
+ * one is not read to its end: until then, give it no other one.
  */
 export class Intake {
   readonly #o: IntakeOptions;
@@ -88,7 +86,7 @@ export class Intake {
   /** @throws DecodeError */
   onValues(payload: Uint8Array): void {
     if (this.#lane === undefined) throw new DecodeError("values before the consumer is accepted");
-    const reader = new ByteReader(payload, 0, this.#o.areFramesOwn);
+    const reader = new ByteReader(payload, 0, true);
     this.#sequence = reader.varint();
     if (this.#sequence < this.#expected) throw new DecodeError("values that came before");
     if (reader.remaining === 0) throw new DecodeError("a frame without values");

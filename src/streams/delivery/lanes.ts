@@ -1,5 +1,6 @@
 import { LIMITS } from "../../env/index.ts";
 import { ChunkWriter } from "./chunk.ts";
+import type { ChunkBuffers } from "./chunk-buffers.ts";
 import type { Outlet } from "./outlet.ts";
 
 /** The values that fit one criteria, for all consumers that have it. */
@@ -9,7 +10,7 @@ export class Lane {
   /** Decoded; undefined: all values fit. */
   readonly criteria: unknown;
   readonly isAll: boolean;
-  readonly chunk = new ChunkWriter();
+  readonly chunk: ChunkWriter;
   readonly outlets = new Set<Outlet>();
   /** What each of its outlets can still take, as of the last change. */
   room = Number.POSITIVE_INFINITY;
@@ -17,8 +18,9 @@ export class Lane {
   /** When its last consumer went; meaningless while it has one. */
   emptySinceMs = 0;
 
-  constructor(token: string, criteria: { readonly value: unknown } | undefined) {
+  constructor(token: string, criteria: { readonly value: unknown } | undefined, buffers: ChunkBuffers) {
     this.token = token;
+    this.chunk = new ChunkWriter(buffers);
     this.criteria = criteria?.value;
     this.isAll = criteria === undefined;
   }
@@ -30,7 +32,7 @@ export class Lane {
 
   /** Hands what was gathered to its consumers. */
   flush(): void {
-    const chunk = this.chunk.take();
+    const chunk = this.chunk.take(this.outlets.size);
     if (chunk === undefined) return;
     for (const outlet of this.outlets) outlet.push(chunk);
     this.measure();
@@ -50,12 +52,14 @@ export class Lane {
 /** The lanes of one producer, by criteria. Those that lost their last consumer are kept for a while: it hears then how much it missed. */
 export class Lanes {
   readonly #drawToken: () => string;
+  readonly #buffers: ChunkBuffers;
   readonly #lanes = new Map<string, Lane>();
   #all: readonly Lane[] = [];
 
   /** @param drawToken - 32 random hex digits */
-  constructor(drawToken: () => string) {
+  constructor(drawToken: () => string, buffers: ChunkBuffers) {
     this.#drawToken = drawToken;
+    this.#buffers = buffers;
   }
 
   /** In the order in which they came to be. */
@@ -68,7 +72,7 @@ export class Lanes {
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
       if (this.#lanes.size >= LIMITS.streamLanesMax) return undefined;
-      lane = new Lane(this.#drawToken(), criteria);
+      lane = new Lane(this.#drawToken(), criteria, this.#buffers);
       this.#lanes.set(key, lane);
       this.#all = [...this.#lanes.values()];
     }

@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ByteWriter, inlineMessagePack } from "../../wire/index.ts";
+import { FakePort } from "./fake-port.test.ts";
 import { Outflow, type OutflowOptions } from "./outflow.ts";
 import type { QueueLimits } from "./outlet.ts";
 
@@ -22,8 +23,8 @@ function outflowOf<In>(options: Partial<OutflowOptions<In>>): Outflow<In> {
   });
 }
 
-const fast = { send: () => true };
-const stuck = { send: () => false };
+const fast = { sendEncoded: () => true, sentBytes: 0, queuedBytes: 0 };
+const stuck = { ...fast, sendEncoded: () => false };
 
 describe("an offer while another one is made", () => {
   it("is for the next turn, in `write`, `matches` and `undelivered`; the outer one is as it would be", () => {
@@ -42,14 +43,17 @@ describe("an offer while another one is made", () => {
       },
       undelivered: offerInner,
     });
-    const frames: Uint8Array[] = [];
-    const subscriber = outflow.enter({ send: (frame) => frames.push(frame) > 0 }, { key: "1", value: 1 }, () => {});
+    const port = new FakePort(10);
+    const subscriber = outflow.enter(port, { key: "1", value: 1 }, () => {});
     for (const value of ["outer write", "outer matches", "outer unwanted"]) equal(outflow.offer(value), "taken");
     deepEqual(answers, ["next-turn", "next-turn", "next-turn"]);
     equal(outflow.offer("inner"), "taken");
     outflow.flush();
     equal(subscriber?.outlet.items, 3);
-    const text = frames.map((frame) => Buffer.from(frame).toString("latin1")).join();
+    const text = port
+      .read()
+      .map((frame) => Buffer.from(frame).toString("latin1"))
+      .join();
     deepEqual(text.match(/outer write|outer matches|inner/g), ["outer write", "outer matches", "inner"]);
   });
 

@@ -1,5 +1,6 @@
 import { assert } from "../../env/index.ts";
 import type { ByteWriter } from "../../wire/index.ts";
+import { ChunkBuffers } from "./chunk-buffers.ts";
 import { type Lane, Lanes } from "./lanes.ts";
 import { Outlet, type Port, type QueueLimits } from "./outlet.ts";
 
@@ -38,6 +39,7 @@ export interface Subscriber {
  */
 export class Outflow<In> {
   readonly #o: OutflowOptions<In>;
+  readonly #buffers = new ChunkBuffers();
   readonly #lanes: Lanes;
   /** Taken in this turn, and gathered. */
   #count = 0;
@@ -49,7 +51,7 @@ export class Outflow<In> {
 
   constructor(options: OutflowOptions<In>) {
     this.#o = options;
-    this.#lanes = new Lanes(options.drawToken);
+    this.#lanes = new Lanes(options.drawToken, this.#buffers);
   }
 
   /**
@@ -69,7 +71,7 @@ export class Outflow<In> {
   ): Subscriber | undefined {
     assert(!this.#isOffering, "nobody comes in the middle of a value");
     const wanted = this.#o.matches === undefined ? undefined : criteria;
-    const outlet = new Outlet(port, this.#o.limits, onLagging);
+    const outlet = new Outlet(port, { ...this.#o.limits, buffers: this.#buffers, onLagging });
     const lane = this.#lanes.enter(wanted === undefined ? "" : `=${wanted.key}`, wanted, outlet);
     return lane && { lane, outlet };
   }
@@ -117,7 +119,9 @@ export class Outflow<In> {
     return hasMoved;
   }
 
+  /** Memory that nobody came back for goes. */
   sweep(): void {
+    this.#buffers.clear();
     this.#lanes.sweep(this.#o.nowMs());
   }
 

@@ -5,6 +5,9 @@ import type { KeyExporter } from "../exporter.ts";
 import type { Address, Connection, Protocol } from "../types.ts";
 import type { Pipe, PipeSource, PipeTarget, Signal } from "./pipe.ts";
 
+/** What lent bytes become. */
+const TAKEN_BACK = 0xdb;
+
 /** Whose end it is: a transport, or the network itself for an address where nobody is. */
 export interface EndOwner {
   /** Whose events the arrivals are. Undefined: they wait. */
@@ -20,6 +23,8 @@ export interface EndInit {
   readonly remoteAddress: Address;
   readonly protocol: Protocol;
   readonly exporter: KeyExporter;
+  /** What it is told is lent, as TLS does where it dials: overwritten afterwards, so that who keeps it is found out. */
+  readonly areBytesLent: boolean;
   readonly owner: EndOwner;
   /** An end came to its last state. */
   readonly onOver: () => void;
@@ -35,6 +40,7 @@ export class MemoryConnection implements Connection, PipeSource, PipeTarget {
   readonly localAddress: Address;
   readonly remoteAddress: Address;
   readonly protocol: Protocol;
+  readonly areBytesLent: boolean;
   readonly #exporter: KeyExporter;
   readonly #onOver: () => void;
   #owner: EndOwner;
@@ -56,6 +62,7 @@ export class MemoryConnection implements Connection, PipeSource, PipeTarget {
     this.localAddress = init.localAddress;
     this.remoteAddress = init.remoteAddress;
     this.protocol = init.protocol;
+    this.areBytesLent = init.areBytesLent;
     this.#exporter = init.exporter;
     this.#owner = init.owner;
     this.#onOver = init.onOver;
@@ -177,8 +184,10 @@ export class MemoryConnection implements Connection, PipeSource, PipeTarget {
   }
 
   onBytes(bytes: Uint8Array): void {
-    if (this.#state === "open") this.#handlers?.onData(bytes);
-    else if (this.#state === "dead") this.#reset();
+    if (this.#state === "open") {
+      this.#handlers?.onData(bytes);
+      if (this.areBytesLent) bytes.fill(TAKEN_BACK);
+    } else if (this.#state === "dead") this.#reset();
   }
 
   onSignal(signal: Signal): void {

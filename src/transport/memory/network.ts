@@ -117,8 +117,18 @@ export class MemoryNetwork implements EndOwner {
     const exporter = new KeyExporter(dialler.env.random.bytes(EXPORTER_SECRET_BYTES));
     const onOver = (): void => this.#onOver(pair);
     const common = { protocol, exporter, owner: this, onOver };
-    const near = new MemoryConnection({ ...common, localAddress: dialler.address, remoteAddress: to });
-    const far = new MemoryConnection({ ...common, localAddress: to, remoteAddress: dialler.address });
+    const near = new MemoryConnection({
+      ...common,
+      localAddress: dialler.address,
+      remoteAddress: to,
+      areBytesLent: true,
+    });
+    const far = new MemoryConnection({
+      ...common,
+      localAddress: to,
+      remoteAddress: dialler.address,
+      areBytesLent: false,
+    });
     const there = new Pipe(dialler.address, to, this.#conditions, near, far);
     const back = new Pipe(to, dialler.address, this.#conditions, far, near);
     near.connect(far, back, there);

@@ -50,7 +50,7 @@ interface Item {
 /**
  * One direction of a connection.
  *
- * Bytes wait at the sender (`unsent`), then are on their way (`items`, oldest first) until the receiver takes them. At most one timer
+ * Bytes wait at the sender (`unsent`), then are on their way (copied, and in `items`, oldest first) until the receiver takes them. At most one timer
  * runs, for the oldest item that can be taken; nothing overtakes but a reset, which also ends a receiver that does not read.
  */
 export class Pipe {
@@ -59,9 +59,9 @@ export class Pipe {
   readonly #conditions: Conditions;
   readonly #source: PipeSource;
   readonly #target: PipeTarget;
-  readonly #bytes = new ByteQueue();
+  readonly #unsent = new ByteQueue();
+  readonly #inFlight = new ByteQueue();
   #items: Item[] = [];
-  #inFlightBytes = 0;
   #lastDueUs = 0;
   #freeAtUs = 0;
   #timer: Timer | undefined;
@@ -79,7 +79,7 @@ export class Pipe {
   }
 
   get unsentBytes(): number {
-    return this.#bytes.length - this.#inFlightBytes;
+    return this.#unsent.length;
   }
 
   get isEndSent(): boolean {
@@ -91,7 +91,7 @@ export class Pipe {
   /** False: wait for `onDrain`. */
   write(bytes: Uint8Array): boolean {
     if (this.#end !== "no") return false;
-    this.#bytes.push(bytes);
+    this.#unsent.push(bytes);
     this.#send();
     if (this.unsentBytes >= LIMITS.streamHighWaterBytes) this.#isDrainAwaited = true;
     return !this.#isDrainAwaited;
@@ -120,8 +120,8 @@ export class Pipe {
   #send(): void {
     while (this.#end !== "sent" && this.unsentBytes > 0) {
       const length = Math.min(this.unsentBytes, SEGMENT_BYTES);
-      if (this.#inFlightBytes + length > WINDOW_BYTES) break;
-      this.#inFlightBytes += length;
+      if (this.#inFlight.length + length > WINDOW_BYTES) break;
+      this.#inFlight.push(this.#unsent.take(length));
       this.#push({ signal: undefined, length, dueUs: 0 });
     }
     if (this.#end === "asked" && this.unsentBytes === 0) {
@@ -230,7 +230,6 @@ export class Pipe {
     available = Math.min(available, SEGMENT_BYTES);
     const cut = this.#conditions.cutAt?.(this.from, this.to, available) ?? available;
     assert(Number.isInteger(cut) && cut >= 1 && cut <= available, "a cut is within the chunk");
-    this.#inFlightBytes -= cut;
     let left = cut;
     while (left > 0) {
       const head = this.#items[0] as Item;
@@ -239,7 +238,7 @@ export class Pipe {
       left -= part;
       if (head.length === 0) this.#items.shift();
     }
-    return this.#bytes.take(cut);
+    return this.#inFlight.take(cut);
   }
 
   #delayUs(): number {

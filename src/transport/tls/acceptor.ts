@@ -10,6 +10,7 @@ import { TlsConnection } from "./connection.ts";
 import { HandshakeQueue } from "./handshake-queue.ts";
 import type { OpenSockets } from "./open-sockets.ts";
 import { checkPeer } from "./peer-check.ts";
+import { EventReads } from "./reads.ts";
 
 export interface AcceptorOptions {
   readonly env: Env;
@@ -146,7 +147,8 @@ export class Acceptor {
       return;
     }
     counters.accepted++;
-    onConnection(new TlsConnection(socket, { remoteId: check.peerId, remoteAddress, protocol: check.protocol }));
+    const facts = { remoteId: check.peerId, remoteAddress, protocol: check.protocol };
+    onConnection(new TlsConnection(socket, new EventReads(socket), facts));
   }
 }
 

@@ -4,6 +4,7 @@ import type { PeerId } from "../../identity/index.ts";
 import type { StreamHandlers } from "../../wire/index.ts";
 import { EXPORTER_SECRET_BYTES, KeyExporter } from "../exporter.ts";
 import type { Address, Connection, Protocol } from "../types.ts";
+import type { SocketReads } from "./reads.ts";
 import { SocketWrites } from "./writes.ts";
 
 /** Who waits for room hears of it when so much is left: the socket has something to do until more comes. */
@@ -18,13 +19,14 @@ interface Facts {
 /**
  * A connection over one TLS socket whose handshake is over and checked.
  *
- * Node's stream keeps what the peer sends, up to its own small mark, until `start`; an error or an end before that is kept too.
+ * What the peer sends before `start` is kept, up to a small mark; an error or an end before that too.
  */
 export class TlsConnection implements Connection {
   readonly remoteId: PeerId;
   readonly remoteAddress: Address;
   readonly protocol: Protocol;
   readonly #socket: TLSSocket;
+  readonly #reads: SocketReads;
   readonly #writes: SocketWrites;
   readonly #exporter: KeyExporter;
   #handlers: StreamHandlers | undefined;
@@ -36,11 +38,12 @@ export class TlsConnection implements Connection {
   #isEndTold = false;
   #isCloseTold = false;
 
-  constructor(socket: TLSSocket, facts: Facts) {
+  constructor(socket: TLSSocket, reads: SocketReads, facts: Facts) {
     this.remoteId = facts.remoteId;
     this.remoteAddress = facts.remoteAddress;
     this.protocol = facts.protocol;
     this.#socket = socket;
+    this.#reads = reads;
     this.#writes = new SocketWrites(socket, () => this.#onWritten());
     this.#exporter = new KeyExporter(
       socket.exportKeyingMaterial(EXPORTER_SECRET_BYTES, "EXPORTER-mosaik-connection", Buffer.alloc(0)),
@@ -66,13 +69,13 @@ export class TlsConnection implements Connection {
 
   start(handlers: StreamHandlers): void {
     this.#handlers = handlers;
-    const socket = this.#socket;
-    // Both may have come already.
-    queueMicrotask(() => this.#tellEnds());
-    socket.on("end", () => this.#tellEnds());
-    socket.on("data", (bytes: Uint8Array) => {
+    this.#reads.listen((bytes) => {
       if (!this.#isOurDoing) handlers.onData(bytes);
     });
+    if (!this.#isPaused) this.#reads.resume();
+    // Both may have come already.
+    queueMicrotask(() => this.#tellEnds());
+    this.#socket.on("end", () => this.#tellEnds());
   }
 
   write(bytes: Uint8Array): boolean {
@@ -83,20 +86,24 @@ export class TlsConnection implements Connection {
     return !this.#isFull;
   }
 
+  get areBytesLent(): boolean {
+    return this.#reads.areLent;
+  }
+
   get bufferedBytes(): number {
     return this.#writes.bytes;
   }
 
   pause(): void {
     this.#isPaused = true;
-    this.#socket.pause();
+    this.#reads.pause();
   }
 
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     if (this.#handlers === undefined) return;
-    this.#socket.resume();
+    this.#reads.resume();
     queueMicrotask(() => this.#tellEnds());
   }
 

@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { connect as connectTcp, isIP, type Socket } from "node:net";
+import { isIP, type OnReadOpts } from "node:net";
 import { connect as connectTls, type SecureContext, type TLSSocket } from "node:tls";
 import { type Env, LIMITS } from "../../env/index.ts";
 import { type PeerId, UniqueId } from "../../identity/index.ts";
@@ -9,6 +9,7 @@ import { type Address, DialError, type Protocol } from "../types.ts";
 import { TlsConnection } from "./connection.ts";
 import type { OpenSockets } from "./open-sockets.ts";
 import { checkPeer } from "./peer-check.ts";
+import { LentReads } from "./reads.ts";
 
 export interface DialerOptions {
   readonly env: Env;
@@ -84,14 +85,9 @@ async function dialHost(
   host: string,
   port: number,
 ): Promise<TlsConnection> {
-  const endUs = options.env.clock.monotonicUs() + options.timeoutMs * 1000;
-  const tcp = await openTcp(options, target, host, port);
-  const leftMs = Math.max(1, (endUs - options.env.clock.monotonicUs()) / 1000);
-  const socket = await openTls({ ...options, timeoutMs: leftMs }, target, tcp).catch((cause: unknown) => {
-    // An abort between the two steps finds no TLS yet. Where there is one, it owns the TCP socket, and is destroyed.
-    if (!options.sockets.isWrapped(tcp)) tcp.destroy();
-    throw cause;
-  });
+  const reads = new LentReads();
+  const socket = await openTls(options, target, { host, port, onread: reads.onread });
+  reads.attach(socket);
   const check = checkPeer(socket, [target.protocol], options.selfId);
   const remoteAddress = formatAddress(host, port);
   const problem = !check.ok
@@ -103,43 +99,40 @@ async function dialHost(
     socket.destroy();
     throw problem;
   }
-  return new TlsConnection(socket, { remoteId: check.peerId, remoteAddress, protocol: check.protocol });
+  return new TlsConnection(socket, reads, { remoteId: check.peerId, remoteAddress, protocol: check.protocol });
 }
 
-function openTcp(options: DialerOptions, target: DialTarget, host: string, port: number): Promise<Socket> {
-  const { env, timeoutMs, bindHost, sockets } = options;
-  const remoteAddress = formatAddress(host, port);
-  const unreachable = (problem: string, cause?: unknown): DialError =>
-    new DialError("unreachable", `${remoteAddress}: ${problem}`, cause);
-  const onTimeout = (): DialError => unreachable("no answer in time");
-  return attemptWithin<Socket>({ env, signal: target.signal, timeoutMs, onTimeout }, (resolve, reject) => {
-    const tcp = connectTcp({ host, port, ...bindTo(bindHost, host), allowHalfOpen: true, noDelay: true });
-    sockets.add(tcp);
-    tcp.on("error", (cause: NodeJS.ErrnoException) => reject(unreachable(cause.code ?? cause.message, cause)));
-    tcp.on("close", () => reject(unreachable("closed")));
-    tcp.once("connect", () => resolve(tcp));
-    return () => tcp.destroy();
-  });
+/** Where TLS connects to, and how it reads: `tls.connect` hands both on to its TCP socket. */
+interface Tcp {
+  readonly host: string;
+  readonly port: number;
+  readonly onread: OnReadOpts;
 }
 
-function openTls(options: DialerOptions, target: DialTarget, tcp: Socket): Promise<TLSSocket> {
-  const { env, timeoutMs, context, sockets } = options;
+function openTls(options: DialerOptions, target: DialTarget, tcp: Tcp): Promise<TLSSocket> {
+  const { env, timeoutMs, bindHost, context, sockets } = options;
   const failed = (problem: string, cause?: unknown): DialError =>
-    new DialError("handshake-failed", `${target.address}: ${problem}`, cause);
-  const onTimeout = (): DialError => failed("no handshake in time");
+    isConnected
+      ? new DialError("handshake-failed", `${target.address}: ${problem}`, cause)
+      : new DialError("unreachable", `${formatAddress(tcp.host, tcp.port)}: ${problem}`, cause);
+  const onTimeout = (): DialError => failed(isConnected ? "no handshake in time" : "no answer in time");
+  let isConnected = false;
   return attemptWithin<TLSSocket>({ env, signal: target.signal, timeoutMs, onTimeout }, (resolve, reject) => {
-    if (tcp.destroyed) {
-      reject(failed("closed"));
-      return () => {};
-    }
-    const socket = connectTls({
-      socket: tcp,
+    const connecting = {
+      ...tcp,
+      ...bindTo(bindHost, tcp.host),
+      allowHalfOpen: true,
       secureContext: context,
       ALPNProtocols: [target.protocol],
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
+    };
+    const socket = connectTls(connecting);
+    socket.setNoDelay(true);
+    sockets.add(socket);
+    socket.once("connect", () => {
+      isConnected = true;
     });
-    sockets.wrap(tcp, socket);
     socket.on("error", (cause: NodeJS.ErrnoException) => {
       const isAlpn = cause.code === NO_ALPN_ALERT;
       reject(

@@ -15,10 +15,6 @@ export class OpenSockets {
     socket.once("close", () => this.#sockets.delete(socket));
   }
 
-  isWrapped(tcp: Socket): boolean {
-    return !this.#sockets.has(tcp);
-  }
-
   wrap(tcp: Socket, tls: TLSSocket): void {
     this.#sockets.delete(tcp);
     this.add(tls);
