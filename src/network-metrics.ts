@@ -17,22 +17,23 @@ export function registerNetworkMetrics(
 
 /** What all streams of this node come to. */
 export function registerStreamMetrics(registry: MetricsRegistry, streams: StreamRegistry): void {
-  const { counters } = streams;
-  const series: readonly (readonly [Metric, () => number])[] = [
-    [METRICS.producersActive, () => streams.figures.producers],
-    [METRICS.producerConsumers, () => streams.figures.producerConsumers],
-    [METRICS.producerConsumersAccepted, () => counters.consumersAccepted],
-    [METRICS.producerConsumersRejected, () => counters.consumersRejected],
-    [METRICS.producerItemsSent, () => streams.figures.itemsSent],
-    [METRICS.producerItemsDropped, () => streams.figures.itemsDropped],
-    [METRICS.producerBytesSent, () => streams.figures.bytesSent],
-    [METRICS.consumersActive, () => streams.figures.consumers],
-    [METRICS.consumerProducers, () => streams.figures.consumerProducers],
-    [METRICS.consumerItemsReceived, () => counters.itemsReceived],
-    [METRICS.consumerBytesReceived, () => counters.bytesReceived],
-    [METRICS.consumerItemsInvalid, () => counters.itemsInvalid],
-  ];
-  for (const [metric, read] of series) registry.register(metric, read);
+  registry.registerTogether(
+    () => streams.figures,
+    [
+      [METRICS.producersActive, (figures) => figures.producers],
+      [METRICS.producerConsumers, (figures) => figures.producerConsumers],
+      [METRICS.producerConsumersAccepted, (figures) => figures.consumersAccepted],
+      [METRICS.producerConsumersRejected, (figures) => figures.consumersRejected],
+      [METRICS.producerItemsSent, (figures) => figures.itemsSent],
+      [METRICS.producerItemsDropped, (figures) => figures.itemsDropped],
+      [METRICS.producerBytesSent, (figures) => figures.bytesSent],
+      [METRICS.consumersActive, (figures) => figures.consumers],
+      [METRICS.consumerProducers, (figures) => figures.consumerProducers],
+      [METRICS.consumerItemsReceived, (figures) => figures.itemsReceived],
+      [METRICS.consumerBytesReceived, (figures) => figures.bytesReceived],
+      [METRICS.consumerItemsInvalid, (figures) => figures.itemsInvalid],
+    ],
+  );
 }
 
 /** The same for a group, as long as this node is in it. The result removes its series. */

@@ -36,6 +36,23 @@ test("reads the numbers when asked, not before", () => {
   ok(registry.text().endsWith("\nsent 8\n"));
 });
 
+test("reads what belongs together once at a time", () => {
+  const registry = new MetricsRegistry();
+  let reads = 0;
+  registry.registerTogether(
+    () => ({ now: ++reads }),
+    [
+      [sent, ({ now }) => now],
+      [open, ({ now }) => -now],
+    ],
+  );
+  for (const count of [1, 2]) {
+    const text = registry.text();
+    ok(text.includes(`\nsent ${count}\n`) && text.includes(`\nopen -${count}\n`));
+    equal(reads, count);
+  }
+});
+
 test("escapes label values", () => {
   const registry = new MetricsRegistry();
   registry.register(sent, () => 1, { group: 'a"b\\c\nd' });

@@ -24,6 +24,8 @@ interface Family {
 export class MetricsRegistry {
   readonly #common: Labels;
   readonly #families = new Map<string, Family>();
+  /** Calls of `text()` so far. */
+  #collections = 0;
 
   /** @param common - labels of every series, such as the network */
   constructor(common: Labels = {}) {
@@ -47,8 +49,26 @@ export class MetricsRegistry {
     };
   }
 
+  /**
+   * Adds series that are read together: once at every `text()`, however many they are.
+   *
+   * @param collect - as in `register`
+   */
+  registerTogether<Figures>(
+    collect: () => Figures,
+    series: readonly (readonly [metric: Metric, of: (figures: Figures) => number])[],
+  ): void {
+    let last: { readonly collection: number; readonly figures: Figures } | undefined;
+    const current = (): Figures => {
+      if (last?.collection !== this.#collections) last = { collection: this.#collections, figures: collect() };
+      return last.figures;
+    };
+    for (const [metric, of] of series) this.register(metric, () => of(current()));
+  }
+
   /** All series in Prometheus' text format (version 0.0.4), by name and labels. */
   text(): string {
+    this.#collections++;
     const families = [...this.#families.values()].sort((a, b) => compare(a.metric.name, b.metric.name));
     return families.map(familyText).join("");
   }

@@ -118,6 +118,11 @@ export class ConsumerNode {
     }));
   }
 
+  /** Those that admitted us. */
+  get producerCount(): number {
+    return [...this.#accepted()].length;
+  }
+
   inspect(): object {
     return {
       stream: this.#o.stream,

@@ -1,4 +1,4 @@
-/** Of all streams of a network; only grow. */
+/** Of all streams of a network; only grow. What was sent and dropped is of links that have ended: those that are open count by themselves. */
 export interface StreamCounters {
   itemsSent: number;
   bytesSent: number;

@@ -5,7 +5,7 @@ import { LinkRefused, type ProtocolHandler } from "../transport/index.ts";
 import { CLOSE, messagePack } from "../wire/index.ts";
 import { ConsumerNode } from "./consumer.ts";
 import type { StreamContext } from "./context.ts";
-import { newStreamCounters, type StreamCounters } from "./counters.ts";
+import { newStreamCounters } from "./counters.ts";
 import { runtimeOf, type StreamRuntime } from "./define.ts";
 import { ConsumerHandle, ProducerHandle } from "./handles.ts";
 import { localLinks } from "./local-link.ts";
@@ -29,7 +29,6 @@ interface Produced {
 
 /** The streams of one network on this node: opens, shares and finds them. */
 export class StreamRegistry implements Streams {
-  readonly counters: StreamCounters = newStreamCounters();
   readonly #context: StreamContext;
   readonly #networkId: UniqueId;
   readonly #produced = new Map<UniqueId, Produced>();
@@ -44,7 +43,7 @@ export class StreamRegistry implements Streams {
     this.#scope = new Scope(shared.env, shared.onBug);
     this.#context = {
       ...shared,
-      counters: this.counters,
+      counters: newStreamCounters(),
       dialLocal: (stream, opening) => this.#dialLocal(stream, opening),
     };
     shared.endpoint.handle(STREAM_PROTOCOL, this.#protocol());
@@ -99,21 +98,25 @@ export class StreamRegistry implements Streams {
     });
   }
 
-  /** Plain numbers, for metrics. */
+  /** Plain numbers, for metrics: of all links, those that ended and those that are open. */
   get figures() {
-    const producers = [...this.#produced.values()];
-    const consumers = [...this.#consumers];
-    const served = producers.flatMap(({ node }) => node.channels);
-    const sum = (field: "items" | "bytes" | "missed"): number => served.reduce((all, one) => all + one[field], 0);
-    return {
-      producers: producers.length,
-      consumers: consumers.length,
-      producerConsumers: served.length,
-      consumerProducers: consumers.reduce((all, { channels }) => all + channels.length, 0),
-      itemsSent: this.counters.itemsSent + sum("items"),
-      bytesSent: this.counters.bytesSent + sum("bytes"),
-      itemsDropped: this.counters.itemsDropped + sum("missed"),
+    const figures = {
+      ...this.#context.counters,
+      producers: this.#produced.size,
+      consumers: this.#consumers.size,
+      producerConsumers: 0,
+      consumerProducers: 0,
     };
+    for (const { node } of this.#produced.values()) {
+      for (const { items, bytes, missed } of node.channels) {
+        figures.producerConsumers++;
+        figures.itemsSent += items;
+        figures.bytesSent += bytes;
+        figures.itemsDropped += missed;
+      }
+    }
+    for (const { producerCount } of this.#consumers) figures.consumerProducers += producerCount;
+    return figures;
   }
 
   get areOnline(): boolean {
