@@ -3,9 +3,9 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { closeCluster, makeCluster } from "./cluster.ts";
-import { growthMiB } from "./growth.ts";
 import { Host } from "./hosts.ts";
 import { soakStreams } from "./stream-soak.ts";
+import { reportOf, type Watched } from "./watched.ts";
 
 interface Flood {
   readonly attempts: number;
@@ -15,10 +15,7 @@ interface Flood {
   readonly notApplied: number;
 }
 
-interface Watched {
-  readonly samples: readonly { readonly rss: number; readonly term: number }[];
-  readonly delayP99Ms: number;
-}
+type WatchedMember = Watched & { readonly terms: readonly number[] };
 
 const MEMBERS = 3;
 const FLOODERS = 2;
@@ -37,16 +34,15 @@ async function soakGroup(hosts: readonly Host[], durationMs: number): Promise<bo
   await Promise.all(parts.map((part) => part.call("watch")));
   const floods = await Promise.all(flooders.map((flooder) => flooder.call<Flood>("flood", durationMs)));
   const total = (await cluster.members[0]?.call<number>("total")) ?? Number.NaN;
-  const watched = await Promise.all(parts.map((part) => part.call<Watched>("watched")));
+  const watched = await Promise.all(parts.map((part) => part.call<WatchedMember>("watched")));
   for (const flooder of flooders) await flooder.call("close");
   await closeCluster(cluster);
-  for (const [i, { samples, delayP99Ms }] of watched.entries()) {
-    const rssGrowthMiB = growthMiB(samples.map(({ rss }) => rss));
-    console.log(JSON.stringify({ part: i < MEMBERS ? "member" : "flooder", rssGrowthMiB, delayP99Ms }));
+  for (const [i, one] of watched.entries()) {
+    console.log(JSON.stringify({ part: i < MEMBERS ? "member" : "flooder", ...reportOf(one) }));
   }
   for (const flood of floods) console.log(JSON.stringify(flood));
   const sum = (field: keyof Flood): number => floods.reduce((all, flood) => all + flood[field], 0);
-  const terms = new Set(watched.flatMap(({ samples }) => samples.map(({ term }) => term)));
+  const terms = new Set(watched.flatMap((one) => one.terms));
   const isExact = sum("acknowledged") <= total && total <= sum("acknowledged") + sum("unknown");
   const load = sum("attempts") / sum("acknowledged");
   console.log(JSON.stringify({ total, isExact, terms: terms.size, load }));

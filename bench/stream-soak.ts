@@ -1,15 +1,13 @@
 // One producer sends as fast as it can to three consumers in other processes, one of which is slow. Reports memory and loop delay, and that gaps are told.
 import { randomBytes } from "node:crypto";
-import { growthMiB } from "./growth.ts";
 import type { Host } from "./hosts.ts";
+import { reportOf, type Watched } from "./watched.ts";
 
 interface Figures {
   readonly received: number;
   readonly missed: number;
   /** Between two values that came: not what `missed` said. */
   readonly gaps: number;
-  readonly rss: readonly number[];
-  readonly delayP99Ms: number;
 }
 
 /** One value each so many milliseconds; 0: as fast as it can. */
@@ -30,9 +28,9 @@ export async function soakStreams(hosts: readonly Host[], durationMs: number): P
   const taken = await producer.call<number>("flood", consumers.length, "drop-oldest", durationMs);
   let isExact = true;
   for (const part of [producer, ...consumers]) {
-    const { rss, ...figures } = await part.call<Figures>("figures");
+    const { figures, ...watched } = await part.call<Watched & { readonly figures: Figures }>("watched");
     isExact &&= figures.gaps === 0;
-    console.log(JSON.stringify({ ...figures, rssGrowthMiB: growthMiB(rss) }));
+    console.log(JSON.stringify({ ...figures, ...reportOf(watched) }));
   }
   console.log(JSON.stringify({ taken, perSecond: Math.round((taken * 1_000) / durationMs), isExact }));
   for (const part of [...consumers, producer]) await part.call("close");

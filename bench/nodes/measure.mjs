@@ -1,6 +1,6 @@
 // What both sides measure with, so that they pay the same for it.
 import { existsSync, openSync, readSync } from "node:fs";
-import { PerformanceObserver } from "node:perf_hooks";
+import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import { pathToFileURL } from "node:url";
 
 /** A module of the built package. */
@@ -19,16 +19,15 @@ export function turn() {
 
 const SHORT_MS = 1;
 
+const SCHEDSTAT = `/proc/self/task/${process.pid}/schedstat`;
+const schedstat = { file: existsSync(SCHEDSTAT) ? openSync(SCHEDSTAT, "r") : undefined, text: Buffer.alloc(64) };
+
 /** Milliseconds that this process's main thread was on a processor, as Linux counts them; elsewhere those of the clock. */
-function processorClock() {
-  const path = `/proc/self/task/${process.pid}/schedstat`;
-  if (!existsSync(path)) return () => performance.now();
-  const file = openSync(path, "r");
-  const text = Buffer.alloc(64);
-  return () => {
-    const length = readSync(file, text, 0, text.length, 0);
-    return Number.parseInt(text.toString("latin1", 0, length), 10) / 1e6;
-  };
+function processorMs() {
+  const { file, text } = schedstat;
+  if (file === undefined) return performance.now();
+  const length = readSync(file, text, 0, text.length, 0);
+  return Number.parseInt(text.toString("latin1", 0, length), 10) / 1e6;
 }
 
 /**
@@ -40,7 +39,6 @@ export function watchLoop() {
   const pauses = [];
   const observer = new PerformanceObserver((list) => pauses.push(...list.getEntries()));
   observer.observe({ entryTypes: ["gc"] });
-  const processorMs = processorClock();
   let before = performance.now();
   let usedMs = processorMs();
   let isOver = false;
@@ -74,6 +72,32 @@ function workIn({ from, to, usedMs }, pauses) {
     ({ startTime, duration }) => Math.min(to, startTime + duration) - Math.max(from, startTime),
   );
   return usedMs - paused.reduce((sum, ms) => sum + Math.max(0, ms), 0);
+}
+
+const SAMPLE_MS = 250;
+
+/** This process's memory, and the delays of its event loop, from when it is made until its end. */
+export class ProcessWatch {
+  #rss = [];
+  #sampler;
+  #delay = monitorEventLoopDelay({ resolution: 10 });
+
+  /** @param onSample - called at the same times */
+  constructor(onSample = () => {}) {
+    const sample = () => {
+      this.#rss.push(process.memoryUsage.rss());
+      onSample();
+    };
+    sample();
+    this.#sampler = setInterval(sample, SAMPLE_MS);
+    this.#delay.enable();
+  }
+
+  end() {
+    clearInterval(this.#sampler);
+    this.#delay.disable();
+    return { rss: this.#rss, delayP99Ms: this.#delay.percentile(99) / 1e6 };
+  }
 }
 
 /** Runs `operation` again and again for so long, one at a time. The median of its times, in microseconds. */

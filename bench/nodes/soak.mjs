@@ -1,6 +1,5 @@
 // Ours, under much more load than it can bear: members that are watched, and observers that send as fast as they can and count what becomes of it.
-import { monitorEventLoopDelay } from "node:perf_hooks";
-import { built, nowUs } from "./measure.mjs";
+import { built, nowUs, ProcessWatch } from "./measure.mjs";
 
 const { defineMachine, MosaikError, Network } = await built("index.js");
 
@@ -13,16 +12,14 @@ const Counter = defineMachine("soak-counter", {
 const PAYLOAD = "x".repeat(256);
 /** Calls in one turn of the event loop: four times as many as may be on their way at once, so that a flooder is refused nearly all the time. */
 const BURST = 16_384;
-const SAMPLE_MS = 250;
 
 export class Soaker {
   #secret;
   #network;
   #group;
   #counts = { attempts: 0, acknowledged: 0, overloaded: 0, unknown: 0, notApplied: 0 };
-  #samples = [];
-  #sampler;
-  #delay = monitorEventLoopDelay({ resolution: 10 });
+  #terms = new Set();
+  #watch;
 
   constructor({ secret }) {
     this.#secret = secret;
@@ -45,17 +42,13 @@ export class Soaker {
     await this.#group.when.online();
   }
 
-  /** Memory, term and loop delay from now on. */
+  /** The group's terms as well. */
   watch() {
-    this.#sample();
-    this.#sampler = setInterval(() => this.#sample(), SAMPLE_MS);
-    this.#delay.enable();
+    this.#watch = new ProcessWatch(() => this.#terms.add(this.#group.term));
   }
 
   watched() {
-    this.#delay.disable();
-    clearInterval(this.#sampler);
-    return { samples: this.#samples, delayP99Ms: this.#delay.percentile(99) / 1e6 };
+    return { ...this.#watch.end(), terms: [...this.#terms] };
   }
 
   /** Until the time is over, and what was sent came to its end. */
@@ -79,10 +72,6 @@ export class Soaker {
 
   async close() {
     await this.#network?.close();
-  }
-
-  #sample() {
-    this.#samples.push({ rss: process.memoryUsage.rss(), term: this.#group.term });
   }
 
   async #attempt() {

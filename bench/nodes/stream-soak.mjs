@@ -1,20 +1,17 @@
 // Ours, under more than it can bear: a producer that sends as fast as it can, and consumers that read as fast as they can, or slowly.
-import { monitorEventLoopDelay } from "node:perf_hooks";
-import { built } from "./measure.mjs";
+import { built, ProcessWatch } from "./measure.mjs";
 
 const { defineStream, Network } = await built("index.js");
 
 const Parcels = defineStream("soak");
 const PAYLOAD = new Uint8Array(256).fill(1);
-const SAMPLE_MS = 250;
 
 export class StreamSoaker {
   #secret;
   #network;
   #ends = [];
-  #samples = [];
   #figures = { received: 0, missed: 0, gaps: 0 };
-  #delay = monitorEventLoopDelay({ resolution: 10 });
+  #watch;
 
   constructor({ secret }) {
     this.#secret = secret;
@@ -57,15 +54,11 @@ export class StreamSoaker {
   }
 
   watch() {
-    this.#delay.enable();
-    const sample = () => this.#samples.push(process.memoryUsage.rss());
-    sample();
-    this.#ends.push({ close: () => clearInterval(sampler) });
-    const sampler = setInterval(sample, SAMPLE_MS);
+    this.#watch = new ProcessWatch();
   }
 
-  figures() {
-    return { ...this.#figures, rss: this.#samples, delayP99Ms: this.#delay.percentile(99) / 1e6 };
+  watched() {
+    return { ...this.#watch.end(), figures: this.#figures };
   }
 
   async close() {
