@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { hash, type PeerId } from "../../identity/index.ts";
-import { type ByteWriter, DecodeError, inlineMessagePack } from "../../wire/index.ts";
+import { ByteWriter, DecodeError, inlineMessagePack } from "../../wire/index.ts";
 import { encodeAccept } from "../messages.ts";
 import type { Lagging } from "../types.ts";
 import { FakePort } from "./fake-port.test.ts";
@@ -303,6 +303,17 @@ describe("an intake", () => {
     assert.throws(() => intake.onValues(Uint8Array.of(4, 0, 0, 0, 1, 1)), DecodeError);
     assert.throws(() => intake.onValues(Uint8Array.of(5)), DecodeError);
     intake.onValues(Uint8Array.of(5, 0, 0, 0, 9, 1));
+    assert.throws(() => intake.next(), DecodeError);
+  });
+
+  it("refuses sequences beyond the numbers that can be told apart", () => {
+    const intake = fresh();
+    intake.onAccept(encodeAccept({ lane: "ab".repeat(16), next: 1 }));
+    const value = [0, 0, 0, 1, 1];
+    const last = new ByteWriter(16).varint(Number.MAX_SAFE_INTEGER).finish();
+    intake.onValues(Uint8Array.from([...last, ...value, ...value, ...value]));
+    const { sequence, missed } = intake.next()?.message ?? {};
+    assert.deepEqual([sequence, missed], [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 1]);
     assert.throws(() => intake.next(), DecodeError);
   });
 

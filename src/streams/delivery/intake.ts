@@ -101,6 +101,8 @@ export class Intake {
       if (bytes > LIMITS.streamValueBytesMax) throw new DecodeError(`a value of ${bytes} bytes`);
       const value = this.#read(reader, bytes);
       if (reader.remaining === 0) this.#reader = undefined;
+      // From here on, numbers cannot be told apart.
+      if (this.#sequence > Number.MAX_SAFE_INTEGER) throw new DecodeError("a sequence beyond all numbers");
       const sequence = this.#sequence++;
       const lost = sequence - this.#expected;
       this.missed += lost;
