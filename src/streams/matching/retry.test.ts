@@ -102,6 +102,20 @@ describe("waits between tries", () => {
     equal(retry.failures, 11);
   });
 
+  it("grow for each kind of end, so that who changes the reason does not set the pace", () => {
+    const retry = new Retry(() => 0);
+    for (let i = 0; i < 10; i += 1) {
+      retry.onEnded("outage", 0);
+      retry.onEnded("introduction", 0);
+    }
+    equal(retry.notBeforeMs, 1_000);
+    retry.onEnded("outage", 0);
+    equal(retry.notBeforeMs, 5_000);
+    retry.onChange("life", 0);
+    retry.onEnded("introduction", 0);
+    equal(retry.notBeforeMs, 50);
+  });
+
   it("begin anew after a link that was accepted, but not if it ended at once", () => {
     const retry = new Retry(() => 1);
     for (let i = 0; i < 3; i += 1) retry.onEnded("outage", 0);
@@ -151,6 +165,38 @@ describe("waits between tries", () => {
         }
       }),
     );
+  });
+
+  it("are cut short by the peer's entry the less, the more often that was in vain", () => {
+    const retry = new Retry(() => 0);
+    const cut = (change: "entry" | "self"): number => {
+      retry.onEnded("refusal", 0);
+      retry.onChange(change, 0);
+      return retry.notBeforeMs;
+    };
+    deepEqual([cut("entry"), cut("entry"), cut("entry")], [50, 100, 200]);
+    deepEqual([cut("self"), cut("self")], [50, 50], "our own changes are no doing of the peer's");
+    for (let i = 0; i < 50; i += 1) cut("entry");
+    equal(cut("entry"), 3_200);
+    retry.onAccepted(0);
+    retry.onEnded("refusal", 1_000);
+    retry.onChange("entry", 1_000);
+    equal(retry.notBeforeMs, 1_050);
+  });
+
+  it("are not cut short by a peer that is dropped again and again", () => {
+    const retry = new Retry(() => 0);
+    const drop = (): number => {
+      retry.onAccepted(0);
+      retry.onDropped(0);
+      return retry.notBeforeMs;
+    };
+    deepEqual([drop(), drop(), drop()], [50, 100, 200]);
+    for (let i = 0; i < 50; i += 1) drop();
+    equal(drop(), 3_200);
+    retry.onAccepted(0);
+    retry.onDropped(1_000);
+    equal(retry.notBeforeMs, 1_050);
   });
 
   it("grow on while changes cut them short: entries change every minute", () => {

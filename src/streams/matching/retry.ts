@@ -2,19 +2,20 @@ import { CLOSE } from "../../wire/index.ts";
 
 /** A link that ends sooner after it was accepted is the same outage going on: else one who accepts and cuts sets the pace. */
 const SETTLED_MS = 1_000;
-/** After a change that may help; not at once, for everybody hears of it at once. */
-const SOON_MS = { from: 50, to: 250 };
 
 /** What a wait is for. */
 export type Ended = "outage" | "introduction" | "capacity" | "early-refusal" | "refusal" | "stale" | "restart";
 /** What changed: the peer started anew, its entry, or ours. */
 export type Change = "life" | "entry" | "self";
 
-interface Pace {
-  /** The first wait is drawn from here; both ends double with each failure, until the later one is `maxMs`. */
+/** The first wait is drawn from `fromMs` to `toMs`; both ends double with each failure, until the later one is `maxMs`. */
+interface Range {
   readonly fromMs: number;
   readonly toMs: number;
   readonly maxMs: number;
+}
+
+interface Pace extends Range {
   readonly cutShortBy: readonly Change[];
 }
 
@@ -32,6 +33,9 @@ const PACES: Readonly<Record<Ended, Pace>> = {
   stale: { fromMs: 1_000, toMs: 2_000, maxMs: 2_000, cutShortBy: ["life", "entry"] },
   restart: { fromMs: 1_000, toMs: 1_500, maxMs: 1_500, cutShortBy: ["life", "entry"] },
 };
+
+/** After a change that may help; not at once, for everybody hears of it at once. Longer for a peer that changed often, and it never helped. */
+const SOON: Range = { fromMs: 50, toMs: 250, maxMs: 10_000 };
 
 /** What an ended link, or one that never was, means to the consumer's side. What is not listed is an outage. */
 export function endedBy(code: number): Ended {
@@ -62,8 +66,10 @@ export class Retry {
   readonly #random: () => number;
   #failures = 0;
   #ended: Ended | undefined;
-  /** Ends of this kind in a row. */
-  #streak = 0;
+  /** Ends of each kind since it last lived: neither who alternates between reasons, nor who accepts and cuts, sets the pace. */
+  readonly #rows = new Map<Ended, number>();
+  /** How often what the peer did cut a wait short, since it last lived. */
+  #cuts = 0;
   #acceptedMs: number | undefined;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
@@ -86,34 +92,49 @@ export class Retry {
   }
 
   onEnded(ended: Ended, nowMs: number): void {
-    const hadSettled = this.#acceptedMs !== undefined && nowMs - this.#acceptedMs >= SETTLED_MS;
+    if (this.#hadSettled(nowMs)) {
+      this.#failures = 0;
+      this.#beginAnew();
+    }
     this.#acceptedMs = undefined;
-    if (hadSettled) this.#failures = 0;
-    if (hadSettled || ended !== this.#ended) this.#streak = 0;
     this.#ended = ended;
     this.#failures += 1;
-    this.#streak += 1;
-    this.#notBeforeMs = nowMs + this.#waitMs(PACES[ended]);
+    const row = (this.#rows.get(ended) ?? 0) + 1;
+    this.#rows.set(ended, row);
+    this.#notBeforeMs = nowMs + this.#waitMs(PACES[ended], row);
   }
 
   /** We ended it ourselves. */
   onDropped(nowMs: number): void {
     if (this.#acceptedMs !== undefined) this.#failures = 0;
+    if (this.#hadSettled(nowMs)) this.#beginAnew();
     this.#acceptedMs = undefined;
     this.#ended = undefined;
-    this.#notBeforeMs = nowMs + this.#between(SOON_MS.from, SOON_MS.to);
+    this.#cuts += 1;
+    this.#notBeforeMs = nowMs + this.#waitMs(SOON, this.#cuts);
   }
 
   /** Something changed that may help. The next wait is as long as it would have been, for entries change often. */
   onChange(change: Change, nowMs: number): void {
     if (this.#ended === undefined || !PACES[this.#ended].cutShortBy.includes(change)) return;
-    if (change === "life") this.#streak = 0;
-    this.#notBeforeMs = Math.min(this.#notBeforeMs, nowMs + this.#between(SOON_MS.from, SOON_MS.to));
+    if (change === "life") this.#beginAnew();
+    if (change === "entry") this.#cuts += 1;
+    this.#notBeforeMs = Math.min(this.#notBeforeMs, nowMs + this.#waitMs(SOON, change === "entry" ? this.#cuts : 1));
   }
 
-  #waitMs({ fromMs, toMs, maxMs }: Pace): number {
+  #hadSettled(nowMs: number): boolean {
+    return this.#acceptedMs !== undefined && nowMs - this.#acceptedMs >= SETTLED_MS;
+  }
+
+  #beginAnew(): void {
+    this.#rows.clear();
+    this.#cuts = 0;
+  }
+
+  /** @param row - so many of the same, this one included */
+  #waitMs({ fromMs, toMs, maxMs }: Range, row: number): number {
     let [earliestMs, latestMs] = [fromMs, toMs];
-    for (let doublings = this.#streak - 1; doublings > 0 && latestMs < maxMs; doublings -= 1) {
+    for (let doublings = row - 1; doublings > 0 && latestMs < maxMs; doublings -= 1) {
       earliestMs *= 2;
       latestMs *= 2;
     }
