@@ -5,6 +5,7 @@ import {
   runSeed,
   runSeedCore,
   runSeedGossip,
+  runSeedHostile,
   runSeedNodes,
   runSeedStreams,
   runStory,
@@ -27,7 +28,7 @@ class UsageError extends Error {}
 const USAGE = `npm run sim -- [--seed BASE=1] [--seeds COUNT=1] [--story NAME] [--mutation NAME | --mutations] [--trace FILE] [--json]
 
 Each seed is run three times: bare Raft members, and bare gossip, whose messages are lost, doubled and reordered, then whole nodes on byte
-streams under all other faults. --story runs one of test/stories instead, or only a part of that: core, gossip or nodes; streams, which no seed has otherwise;
+streams under all other faults. --story runs one of test/stories instead, or only a part of that: core, gossip or nodes; streams, which no seed has otherwise, or hostile, the same with hostile peers;
 or node runs of one style: ${RUN_STYLES.join(", ")}. --mutations puts known flaws back, one at a time, and wants each of them caught.`;
 
 /** All well 0, something is wrong with what was run 1, wrong usage 2, the harness itself failed 3. */
@@ -96,19 +97,21 @@ function findRunner(name: string | undefined): SeedRunner {
   if (name === "core") return runSeedCore;
   if (name === "gossip") return runSeedGossip;
   if (name === "streams") return runSeedStreams;
+  if (name === "hostile") return runSeedHostile;
   if (name === "nodes") return runSeedNodes();
   const style = RUN_STYLES.find((one) => one === name);
   if (style !== undefined) return runSeedNodes(style);
   const story = stories().find((one) => one.name === name);
   if (story !== undefined) return runStory(story);
-  const names = ["core", "gossip", "nodes", ...RUN_STYLES, ...stories().map((one) => one.name)];
+  const names = ["core", "gossip", "nodes", "streams", "hostile", ...RUN_STYLES, ...stories().map((one) => one.name)];
   throw new UsageError(`there is no story "${name}"; there are:\n${names.map((one) => `  ${one}`).join("\n")}`);
 }
 
 function tell(wanted: Wanted, seed: number, report: SeedReport, wallMs: number): void {
   const story = wanted.story === undefined ? "" : ` --story ${JSON.stringify(wanted.story)}`;
   const replay = `npm run sim -- --seed ${seed}${story}`;
-  const { verdict, invariant, reason, traceHash, events, virtualMs, faults, operations, core, values } = report;
+  const { verdict, invariant, reason, traceHash, events, virtualMs, faults, operations, core, values, hostile } =
+    report;
   if (wanted.isJson) {
     print({
       type: "run",
@@ -125,6 +128,7 @@ function tell(wanted: Wanted, seed: number, report: SeedReport, wallMs: number):
       replay,
       ...(core === undefined ? {} : { core }),
       ...(values === undefined ? {} : { values }),
+      ...(hostile === undefined ? {} : { hostile }),
       ...(reason === undefined ? {} : { reason }),
     });
     return;

@@ -14,6 +14,8 @@ export interface SeedReport extends RunReport {
   readonly core: object | undefined;
   /** Of a run of streams: how many values were sent, received and missed. */
   readonly values?: object | undefined;
+  /** Of a run of streams: what its hostile peers came to. */
+  readonly hostile?: object | undefined;
 }
 
 /** A way to run one seed. */
@@ -49,6 +51,11 @@ export const runSeedGossip: SeedRunner = async (seed, keepTrace) => {
 /** Streams alone, by request: not a part of `runSeed`. */
 export const runSeedStreams: SeedRunner = async (seed, keepTrace) => {
   return { ...(await runStreams(seed, { keepTrace })), core: undefined };
+};
+
+/** The same, with hostile peers in all seeds. */
+export const runSeedHostile: SeedRunner = async (seed, keepTrace) => {
+  return { ...(await runStreams(seed, { keepTrace, isHostile: true })), core: undefined };
 };
 
 /** @param style - default: drawn from the seed */

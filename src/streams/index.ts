@@ -10,7 +10,7 @@
  * states and limits.
  */
 export { defineStream } from "./define.ts";
-export { STREAM_PROTOCOL } from "./messages.ts";
+export { encodeAccept, encodeOpening, FRAME, STREAM_PROTOCOL } from "./messages.ts";
 export { StreamRegistry, type StreamsOptions } from "./streams.ts";
 export type {
   Channel,

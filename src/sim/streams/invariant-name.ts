@@ -7,4 +7,7 @@ export type StreamInvariantName =
   | "stream-bounds"
   | "stream-places"
   | "stream-wait-loses-nothing"
-  | "stream-progress";
+  | "stream-progress"
+  | "stream-put-out"
+  | "stream-isolation"
+  | "stream-dials";

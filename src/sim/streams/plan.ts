@@ -1,5 +1,6 @@
 import type { SeededRandom } from "../../env/index.ts";
 import { defineStream, type Lagging } from "../../streams/index.ts";
+import type { Schema } from "../../wire/index.ts";
 import type { FaultKind } from "../fault-counter.ts";
 
 /** What is sent: from which life of a producer, and its place there, from 1. `pad` gives it a size. */
@@ -16,10 +17,29 @@ export interface Parity {
 
 export const LAGGING: readonly Lagging[] = ["disconnect", "drop-oldest", "drop-newest", "wait"];
 
+/** Of numbers that count, and text. */
+export function isParcel(value: unknown): value is Parcel {
+  if (typeof value !== "object" || value === null) return false;
+  const { life, place, pad } = value as Partial<Parcel>;
+  return isCount(life) && isCount(place) && typeof pad === "string";
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) > 0;
+}
+
+const PARCELS: Schema<Parcel, Parcel> = {
+  "~standard": {
+    version: 1,
+    vendor: "mosaik",
+    validate: (value) => (isParcel(value) ? { value } : { issues: [{ message: "is no parcel" }] }),
+  },
+};
+
 /** One stream for each policy. */
 export const STREAMS = LAGGING.map((lagging) => ({
   lagging,
-  definition: defineStream<Parcel, Parcel, Parity>(`parcels/${lagging}`, { matches: fits }),
+  definition: defineStream<Parcel, Parcel, Parity>(`parcels/${lagging}`, { schema: PARCELS, matches: fits }),
 }));
 export type ParcelStream = (typeof STREAMS)[number];
 
@@ -69,6 +89,8 @@ export interface StreamPlan {
   /** Those of the heaviest nodes are preferred. Undefined: all. */
   readonly maxProducers: number | undefined;
   readonly faultsMs: number;
+  /** Peers that are in the network, and mean harm. */
+  readonly hostiles: number;
 }
 
 export function fits({ place }: Parcel, { rest }: Parity): boolean {
@@ -80,8 +102,13 @@ export function weightOf(plan: StreamPlan, name: string): number {
   return 1 + plan.nodes.indexOf(name);
 }
 
-/** Two to four nodes, two streams of different policies, small queues. One run in four is without faults; half of the others have few places. */
-export function drawStreamPlan(random: SeededRandom): StreamPlan {
+/**
+ * Two to four nodes, two streams of different policies, small queues. One run in four is without faults; half of the others have few places. One in
+ * four has hostile peers.
+ *
+ * @param isHostile - it has some in any case
+ */
+export function drawStreamPlan(random: SeededRandom, isHostile = false): StreamPlan {
   const isStormy = !random.chance(1, 4);
   const first = isStormy ? random.below(STREAMS.length) : LAGGING.indexOf("wait");
   const second = (first + random.between(1, STREAMS.length - 1)) % STREAMS.length;
@@ -98,5 +125,12 @@ export function drawStreamPlan(random: SeededRandom): StreamPlan {
     maxConsumers: scarce === "consumers" ? random.between(1, 2) : undefined,
     maxProducers: scarce === "producers" ? 1 : undefined,
     faultsMs: random.between(5_000, 12_000),
+    hostiles: drawHostiles(random.fork("hostile"), isHostile),
   };
+}
+
+/** By numbers of their own: what else happens in a run does not depend on whether there are any. */
+function drawHostiles(random: SeededRandom, isHostile: boolean): number {
+  const drawn = random.chance(1, 4) || isHostile;
+  return drawn ? random.between(1, 2) : 0;
 }

@@ -23,13 +23,14 @@ export class Receiver extends Program {
   }
 
   async run(): Promise<void> {
-    const { random, simulation, judge, waits } = this.stage;
+    const { random, simulation, judge, waits, hostility } = this.stage;
     while (this.isAlive) {
       const messages = this.#consumer.messages({ keepOpen: true })[Symbol.asyncIterator]();
       for (;;) {
         const { done, value } = await waits.watch(this.node, "messages", messages.next());
         if (done === true) return;
-        judge.onMessage(this.record, value, simulation.world.nowUs);
+        if (hostility.isHostile(value.from)) hostility.judge.onMessage(this.record, value);
+        else judge.onMessage(this.record, value, simulation.world.nowUs);
         // A link alone holds more small values than a slow program reads in a minute.
         const isSlow = this.#slowMs > 0 && !this.stage.isHealed;
         if (isSlow && random.chance(1, 2)) await pauseOf(this.node, this.#slowMs);
@@ -43,7 +44,7 @@ export class Receiver extends Program {
   }
 
   #open(): [ConsumerRecord, Consumer<Parcel>] {
-    const { random, plan, waits } = this.stage;
+    const { random, plan, waits, hostility, simulation } = this.stage;
     const { lagging, definition } = this.stream;
     const { maxQueued, maxProducers } = plan;
     const parity = random.chance(1, 2) ? undefined : { rest: random.below(2) };
@@ -51,8 +52,10 @@ export class Receiver extends Program {
       maxQueued,
       maxProducers,
       criteria: parity,
+      onInvalid: plan.hostiles === 0 ? undefined : random.pick(["skip", "disconnect"]),
       prefer: maxProducers === undefined ? undefined : ({ attributes }) => Number(attributes["weight"]),
     });
+    hostility.dials.onOpen(this.node.peerId, simulation.world.nowUs);
     waits.watch(this.node, "consumer.closed", consumer.closed);
     return [new ConsumerRecord(lagging, parity), consumer];
   }

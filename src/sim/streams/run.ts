@@ -5,6 +5,7 @@ import { type RunReport, verdictOf } from "../report.ts";
 import type { Scene } from "../scene.ts";
 import { type SimulatedNode, Simulation } from "../simulation.ts";
 import { Waits } from "../waits.ts";
+import { type HostileLine, HostilePeer, Hostility } from "./hostile/index.ts";
 import { StreamJudge } from "./judge.ts";
 import { drawStreamPlan, FAULTS, type ParcelStream, type StreamPlan, weightOf } from "./plan.ts";
 import { Receiver } from "./receiver.ts";
@@ -18,20 +19,27 @@ const EPISODES_AT_ONCE = 2;
 
 export interface StreamRunOptions {
   readonly keepTrace?: boolean;
+  /** There are hostile peers in any case. Default: in one seed of four. */
+  readonly isHostile?: boolean;
 }
 
 export interface StreamRunReport extends RunReport {
   /** Values: taken from producers' programs, given to consumers' programs, and told there as missed. */
   readonly values: { readonly sent: number; readonly received: number; readonly missed: number };
+  /** Of hostile peers, if there are some: links that they had, and values of theirs that programs got. */
+  readonly hostile: { readonly peers: number; readonly links: number; readonly received: number };
 }
 
 /**
  * One random run of streams: producers and consumers of all policies on whole nodes, while links fail and nodes die, and programs close and
  * come back. Then all heals, and consumers must hear producers.
  */
-export async function runStreams(seed: number, { keepTrace }: StreamRunOptions = {}): Promise<StreamRunReport> {
+export async function runStreams(
+  seed: number,
+  { keepTrace, isHostile }: StreamRunOptions = {},
+): Promise<StreamRunReport> {
   const simulation = new Simulation({ seed, keepTrace });
-  const run = new StreamRun(simulation);
+  const run = new StreamRun(simulation, isHostile);
   let cause: unknown;
   let hasFailed = false;
   try {
@@ -40,8 +48,10 @@ export async function runStreams(seed: number, { keepTrace }: StreamRunOptions =
     cause = failure;
     hasFailed = true;
   }
-  const { operations, values } = run.stage.judge;
-  return { ...simulation.report(verdictOf(hasFailed, cause), operations), values };
+  const { judge, hostility, plan } = run.stage;
+  const { operations, values } = judge;
+  const hostile = { peers: plan.hostiles, links: hostility.lines, received: hostility.judge.received };
+  return { ...simulation.report(verdictOf(hasFailed, cause), operations), values, hostile };
 }
 
 class StreamRun {
@@ -50,10 +60,11 @@ class StreamRun {
   readonly #watch: StreamWatch;
   #senders: Sender[] = [];
   #receivers: Receiver[] = [];
+  #hostiles: HostilePeer[] = [];
   readonly #victims = new Set<SimulatedNode>();
 
-  constructor(simulation: Simulation) {
-    const plan = drawStreamPlan(simulation.random.fork("stream-plan"));
+  constructor(simulation: Simulation, isHostile?: boolean) {
+    const plan = drawStreamPlan(simulation.random.fork("stream-plan"), isHostile);
     this.#random = simulation.random.fork("streams");
     this.#watch = new StreamWatch(plan);
     this.stage = {
@@ -62,6 +73,7 @@ class StreamRun {
       judge: new StreamJudge(!plan.isStormy),
       waits: new Waits((ms) => simulation.sleep(ms)),
       random: simulation.random.fork("stream-programs"),
+      hostility: new Hostility(),
       isHealed: false,
       isOver: false,
     };
@@ -74,11 +86,13 @@ class StreamRun {
       const attributes = { weight: String(weightOf(plan, name)) };
       this.#startPrograms(await simulation.addNode(name, { attributes }));
     }
+    for (let i = 0; i < plan.hostiles; i++) this.#hostiles.push(await this.#startHostile(i));
     if (plan.isStormy) await this.#sufferFaults();
     else await simulation.sleep(plan.faultsMs);
     await this.#heal();
     this.stage.isOver = true;
     await Promise.all(simulation.nodes.map((node) => node.network.close()));
+    await Promise.all(this.#hostiles.map((hostile) => hostile.leave()));
     await simulation.sleep(100);
     this.stage.waits.check();
   }
@@ -104,6 +118,10 @@ class StreamRun {
       this.#senders.push(sender);
       started.push(sender);
     }
+    // An error with which a network ends is a bug of ours.
+    void node.network.closed.then((cause) => {
+      if (cause !== undefined) simulation.world.fail(new RunViolation("no-bug", `${node.name} ended`, cause));
+    });
     for (const program of started) program.run().catch((error: unknown) => simulation.world.fail(error));
   }
 
@@ -128,6 +146,8 @@ class StreamRun {
     this.stage.isHealed = true;
     simulation.weather.clear();
     for (const node of simulation.nodes) node.resume();
+    for (const hostile of this.#hostiles) hostile.yield();
+    const grudges = this.#hostiles.flatMap((hostile) => hostile.tolerated());
     const senders = this.#senders.filter(({ isAlive }) => isAlive);
     const noteOffered = (): ReadonlyMap<Sender, number> =>
       new Map(senders.map((sender) => [sender, sender.record.offered]));
@@ -137,6 +157,26 @@ class StreamRun {
     // Whoever is heard now is not put out by anything any more.
     for (const [{ record }, offered] of calm) record.calmFrom = Math.min(record.calmFrom, offered);
     await this.#expectHeard("values go on coming", calm, CALM_PLACES);
+    await this.#expectPutOut(grudges);
+  }
+
+  async #startHostile(place: number): Promise<HostilePeer> {
+    const { simulation, hostility } = this.stage;
+    const hostile = await HostilePeer.join(this.stage, place);
+    hostility.add(hostile.node.peerId);
+    hostile.run().catch((error: unknown) => simulation.world.fail(error));
+    return hostile;
+  }
+
+  /** Whoever broke the protocol before the heal is put out. */
+  async #expectPutOut(lines: readonly HostileLine[]): Promise<void> {
+    const left = (): readonly HostileLine[] => lines.filter(({ isTolerated }) => isTolerated);
+    try {
+      await this.stage.simulation.until(() => left().length === 0, HEAL_MS);
+    } catch (cause) {
+      const texts = left().map(({ number, conduct }) => `line ${number} (${conduct})`);
+      throw new RunViolation("stream-put-out", `not put out within ${HEAL_MS} ms: ${texts.join("; ")}`, cause);
+    }
   }
 
   /** Every consumer got, of every producer that it must hear, something after these places and some more. Otherwise: who did not. */
@@ -169,9 +209,11 @@ class StreamRun {
   }
 
   #scene(): Scene {
-    const { simulation } = this.stage;
+    const { simulation, plan } = this.stage;
+    const isMortal = (node: SimulatedNode): boolean =>
+      node.isUp && !node.isPaused && !this.#victims.has(node) && plan.nodes.includes(node.name);
     const victim = (wanted?: SimulatedNode): SimulatedNode | undefined => {
-      const free = simulation.nodes.filter((node) => node.isUp && !node.isPaused && !this.#victims.has(node));
+      const free = simulation.nodes.filter((node) => isMortal(node));
       const node = wanted ?? (free.length < 2 ? undefined : this.#random.pick(free));
       if (node !== undefined) this.#victims.add(node);
       return node;

@@ -1,6 +1,7 @@
 import { MosaikError, type SeededRandom } from "../../env/index.ts";
 import type { SimulatedNode, Simulation } from "../simulation.ts";
 import type { Waits } from "../waits.ts";
+import type { Hostility } from "./hostile/hostility.ts";
 import type { StreamJudge } from "./judge.ts";
 import type { StreamPlan } from "./plan.ts";
 
@@ -11,6 +12,7 @@ export interface Stage {
   readonly judge: StreamJudge;
   readonly waits: Waits;
   readonly random: SeededRandom;
+  readonly hostility: Hostility;
   /** Faults are over: nobody closes or gives up any more, and values are small. */
   isHealed: boolean;
   /** Programs end. */
