@@ -6,14 +6,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { defineStream, Network, type NetworkOptions } from "../../src/index.ts";
+import { defineStream, Network, type NetworkOptions, type Producer } from "../../src/index.ts";
 import type { Figures, StreamProcessOptions } from "./stream-process.ts";
 
 // Real sockets and real time: each wait has its own deadline, far beyond what it takes.
 const DEADLINE_MS = 90_000;
 const within = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(DEADLINE_MS) });
 
-const Parcels = defineStream<{ number: number; pad?: Uint8Array }>("parcels");
+interface Parcel {
+  readonly number: number;
+  readonly pad?: Uint8Array;
+}
+const Parcels = defineStream<Parcel>("parcels");
 const open: Network[] = [];
 const children = new Set<ChildProcess>();
 after(async () => {
@@ -67,6 +71,21 @@ const bootstrapOf = (network: Network): NetworkOptions => ({
   bootstrap: network.status().addresses,
 });
 
+const pad = new Uint8Array(64 * 1024);
+
+/** A producer with two consumers in processes of their own, one of which is stopped. */
+async function withStopped(
+  lagging: "drop-oldest" | "wait",
+): Promise<{ producer: Producer<Parcel>; stopped: ChildProcess; other: ChildProcess }> {
+  const ada = await start();
+  const producer = ada.streams.produce(Parcels, { lagging, maxQueued: 16 });
+  const spawnOne = (): Promise<ChildProcess> => spawn({ network: bootstrapOf(ada), consumers: 1 });
+  const [stopped, other] = await Promise.all([spawnOne(), spawnOne()]);
+  await producer.when.subscribed({ minimumOf: 2, ...within() });
+  stopped.kill("SIGSTOP");
+  return { producer, stopped, other };
+}
+
 describe("streams over TLS, between processes", () => {
   it("one producer serves 50 consumers, each with all values in order", async () => {
     const ada = await start();
@@ -108,15 +127,8 @@ describe("streams over TLS, between processes", () => {
   });
 
   it("a consumer that is stopped costs the others nothing where its producer drops values, and hears how many", async () => {
-    const ada = await start();
-    const producer = ada.streams.produce(Parcels, { lagging: "drop-oldest", maxQueued: 16 });
-    const network = bootstrapOf(ada);
-    const [stopped, other] = await Promise.all([1, 2].map(() => spawn({ network, consumers: 1 })));
-    ok(stopped !== undefined && other !== undefined);
-    await producer.when.subscribed({ minimumOf: 2, ...within() });
-    stopped.kill("SIGSTOP");
+    const { producer, stopped, other } = await withStopped("drop-oldest");
     // More than all buffers between the two hold. The one that reads is given the time to.
-    const pad = new Uint8Array(64 * 1024);
     const count = 600;
     for (let number = 1; number <= count; number++) {
       await producer.send({ number, pad }, within());
@@ -124,8 +136,7 @@ describe("streams over TLS, between processes", () => {
     }
     deepEqual(await figuresOf(other), [{ received: count, missed: 0, isOrdered: true, last: count }]);
     stopped.kill("SIGCONT");
-    const drained = untilLast(stopped, count);
-    const [late] = await drained;
+    const [late] = await untilLast(stopped, count);
     ok(late !== undefined && late.missed > 0 && late.isOrdered, "some were dropped");
     equal(late.received + late.missed, count);
     await Promise.all([close(stopped), close(other)]);
@@ -133,14 +144,7 @@ describe("streams over TLS, between processes", () => {
   });
 
   it("a consumer that is stopped holds up all where its producer waits, until it is gone", async () => {
-    const ada = await start();
-    const producer = ada.streams.produce(Parcels, { lagging: "wait", maxQueued: 16 });
-    const network = bootstrapOf(ada);
-    const [stopped, other] = await Promise.all([1, 2].map(() => spawn({ network, consumers: 1 })));
-    ok(stopped !== undefined && other !== undefined);
-    await producer.when.subscribed({ minimumOf: 2, ...within() });
-    stopped.kill("SIGSTOP");
-    const pad = new Uint8Array(64 * 1024);
+    const { producer, stopped, other } = await withStopped("wait");
     let number = 0;
     // Whatever the other one has read, there is no room: so it is the stopped one that it waits for.
     for (let isHeldUp = false; !isHeldUp && number < 5_000; ) {

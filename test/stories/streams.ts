@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { type Consumer, defineStream, type Message, type Producer } from "../../src/index.ts";
-import type { SimNode } from "../../src/sim/index.ts";
+import type { Sim, SimNode } from "../../src/sim/index.ts";
 import { story } from "../../src/sim/story.ts";
 
 /** Places from 1, as the producer's program counts them; all of one producer are sent while its consumers are there. */
@@ -61,6 +61,21 @@ const produce = ({ network }: SimNode): Producer<Parcel> =>
   network.streams.produce(Parcels, { lagging: "drop-oldest" });
 const consume = ({ network }: SimNode): Consumer<Parcel> => network.streams.consume(Parcels);
 
+/** Ada's shop, of which bob and cyd have read the first ten parcels. */
+async function afterTen(sim: Sim): Promise<
+  {
+    readonly [Name in "ada" | "bob" | "cyd"]: SimNode;
+  } & { readonly shop: Shop; readonly bobs: Reader; readonly cyds: Reader }
+> {
+  const [ada, bob, cyd] = [await sim.node("ada"), await sim.node("bob"), await sim.node("cyd")];
+  const shop = new Shop(produce(ada));
+  const [bobs, cyds] = [new Reader(consume(bob)), new Reader(consume(cyd))];
+  await shop.producer.when.subscribed({ minimumOf: 2 });
+  await shop.send(10);
+  await Promise.all([bobs.readTo(10), cyds.readTo(10)]);
+  return { ada, bob, cyd, shop, bobs, cyds };
+}
+
 for (const lagging of POLICIES) {
   const outcome = lagging === "wait" ? "sets the pace, and loses nothing" : "costs values, and each is told as missed";
   story(`streams: a slow link with \`${lagging}\` ${outcome}`, async (sim) => {
@@ -88,12 +103,7 @@ for (const lagging of POLICIES) {
 }
 
 story("streams: what a half-open link swallows is told when its consumer comes back", async (sim) => {
-  const [ada, bob, cyd] = [await sim.node("ada"), await sim.node("bob"), await sim.node("cyd")];
-  const shop = new Shop(produce(ada));
-  const [lost, well] = [bob, cyd].map((node) => new Reader(consume(node))) as [Reader, Reader];
-  await shop.producer.when.subscribed({ minimumOf: 2 });
-  await shop.send(10);
-  await lost.readTo(10);
+  const { ada, bob, shop, bobs, cyds } = await afterTen(sim);
 
   // Nobody is told; ada goes on sending to bob for as long as she takes him for alive.
   sim.halfOpen(ada, bob);
@@ -104,23 +114,13 @@ story("streams: what a half-open link swallows is told when its consumer comes b
   await shop.send(5);
   await shop.producer.when.subscribed({ minimumOf: 2 });
   await shop.send(10);
-  await Promise.all([lost.readTo(45), well.readTo(45)]);
-  deepEqual(
-    [lost.counts, well.counts],
-    [
-      [20, 25],
-      [45, 0],
-    ],
-  );
+  await Promise.all([bobs.readTo(45), cyds.readTo(45)]);
+  deepEqual(bobs.counts, [20, 25]);
+  deepEqual(cyds.counts, [45, 0]);
 });
 
 story("streams: a link that ends before a value comes takes nothing from what is told", async (sim) => {
-  const [ada, bob, cyd] = [await sim.node("ada"), await sim.node("bob"), await sim.node("cyd")];
-  const shop = new Shop(produce(ada));
-  const [lost, well] = [bob, cyd].map((node) => new Reader(consume(node))) as [Reader, Reader];
-  await shop.producer.when.subscribed({ minimumOf: 2 });
-  await shop.send(10);
-  await lost.readTo(10);
+  const { ada, bob, shop, bobs, cyds } = await afterTen(sim);
   for (const until of [15, 20]) {
     sim.cut(ada, bob);
     await sim.until(() => shop.producer.consumers.length === 1, { withinMs: 60_000 });
@@ -131,14 +131,9 @@ story("streams: a link that ends before a value comes takes nothing from what is
     await sim.sleep(1_000);
   }
   await shop.send(10);
-  await Promise.all([lost.readTo(30), well.readTo(30)]);
-  deepEqual(
-    [lost.counts, well.counts],
-    [
-      [20, 10],
-      [30, 0],
-    ],
-  );
+  await Promise.all([bobs.readTo(30), cyds.readTo(30)]);
+  deepEqual(bobs.counts, [20, 10]);
+  deepEqual(cyds.counts, [30, 0]);
 });
 
 story("streams: a producer that is restarted counts anew, and nothing of its former life comes after", async (sim) => {
@@ -171,12 +166,7 @@ story("streams: a producer that is restarted counts anew, and nothing of its for
 });
 
 story("streams: a consumer that is restarted begins with what is sent then, and costs others nothing", async (sim) => {
-  const [ada, bob, cyd] = [await sim.node("ada"), await sim.node("bob"), await sim.node("cyd")];
-  const shop = new Shop(produce(ada));
-  const [former, well] = [bob, cyd].map((node) => new Reader(consume(node))) as [Reader, Reader];
-  await shop.producer.when.subscribed({ minimumOf: 2 });
-  await shop.send(10);
-  await former.readTo(10);
+  const { bob, shop, cyds } = await afterTen(sim);
   bob.crash();
   await sim.until(() => shop.producer.consumers.length === 1, { withinMs: 60_000 });
   await shop.send(10);
@@ -186,14 +176,9 @@ story("streams: a consumer that is restarted begins with what is sent then, and 
   const later = new Reader(consume(bob), 20);
   await shop.producer.when.subscribed({ minimumOf: 2 });
   await shop.send(10);
-  await Promise.all([later.readTo(30), well.readTo(30)]);
-  deepEqual(
-    [later.counts, well.counts],
-    [
-      [10, 0],
-      [30, 0],
-    ],
-  );
+  await Promise.all([later.readTo(30), cyds.readTo(30)]);
+  deepEqual(later.counts, [10, 0]);
+  deepEqual(cyds.counts, [30, 0]);
 });
 
 story("streams: a partition that ends before the link does costs nothing", async (sim) => {
