@@ -16,7 +16,7 @@ export type ProducerOptions<In> = Options<{
   require: AdmissionRule;
   /** Default 4,096. */
   maxConsumers: number;
-  /** Values that wait for one consumer. Default 1,024. */
+  /** Values that wait for one consumer, beside the 512 KiB or so that its link holds. Default 1,024. */
   maxQueued: number;
   /** Bytes of them, encoded. Default 8 MiB. One value may wait alone, however large; with `wait`, one value more. */
   maxQueuedBytes: number;
@@ -24,14 +24,17 @@ export type ProducerOptions<In> = Options<{
   lagging: Lagging;
   /** Default: one consumer. Until then `send` waits. */
   onlineWhen: PeerCount;
-  /** Values that no consumer wanted. Synchronous; what it throws does not concern the sender, whose value was taken. */
+  /**
+   * Told of values that no consumer's criteria fit, or that nobody was there for; not of those that a full queue lost. Synchronous; what it throws does not
+   * concern the sender, whose value was taken.
+   */
   undelivered: (value: In) => void;
 }>;
 
 export type ConsumerOptions<Criteria> = Options<{
   /** Whom to hear. Default: everybody. */
   require: AdmissionRule;
-  /** What the producer's `matches` compares values with. Default: all values. At most 4 KiB, encoded. */
+  /** What the producer's `matches` compares values with; without one it has no effect. Default: all values. At most 4 KiB, encoded. */
   criteria: Criteria;
   /** Keeps the best by `prefer` (higher is better), and moves when a clearly better one appears. Default: all. */
   maxProducers: number;
@@ -46,10 +49,10 @@ export type ConsumerOptions<Criteria> = Options<{
 
 export interface Streams {
   /**
-   * Opens a producer. Several handles of one stream on a node share it, and its options.
+   * Opens a producer. Several handles of one stream on a node share it, and its options: functions among them, and schemas, have to be the very same.
    *
    * @throws `bad-option`; `definition-conflict`: it is open here with another definition, or other options; `too-large`: this node has too many;
-   * `closed`
+   * `closed`, also while a former one is still closing
    */
   produce<In, Out, Criteria>(stream: StreamDefinition<In, Out, Criteria>, options?: ProducerOptions<In>): Producer<In>;
   /** Opens a consumer, with links and a queue of its own. @throws `bad-option`, `not-encodable` (`criteria`), `overloaded`, `closed` */
@@ -80,6 +83,10 @@ export type StreamWhen = Conditions<"online" | "offline"> & {
   subscribed(rule?: PeerCount & Wait): Promise<void>;
 };
 
+/**
+ * One of the handles of a producer. The last one that closes sends what is queued, for at most 5 s, and ends the links; the others just end what waits
+ * through them.
+ */
 export interface Producer<In> extends Handle {
   readonly isOnline: boolean;
   readonly consumers: readonly Channel[];
@@ -93,11 +100,18 @@ export interface Producer<In> extends Handle {
   send(value: In, options?: Wait): Promise<void>;
   /** As `send` for each, in order; an error ends it after those before. */
   sendMany(values: Iterable<In> | AsyncIterable<In>, options?: Wait): Promise<void>;
-  /** At once. @throws as `send` */
+  /**
+   * At once. `full`: others wait, a queue has no room (`wait`), or this turn of the event loop has taken as many as one queue holds.
+   *
+   * @throws as `send`
+   */
   trySend(value: In): "queued" | "full" | "offline";
 }
 
-/** `for await (const value of consumer)`. As with Node's streams, `break` closes it; `receive` takes one and leaves it open. */
+/**
+ * `for await (const value of consumer)`. As with Node's streams, `break` closes it; `receive` takes one and leaves it open. Each value is given once: several
+ * readers share them. `close` drops what was not read, and ends all loops.
+ */
 export interface Consumer<Out> extends Handle, AsyncIterable<Out> {
   readonly isOnline: boolean;
   readonly producers: readonly Channel[];
@@ -105,8 +119,7 @@ export interface Consumer<Out> extends Handle, AsyncIterable<Out> {
   /** @throws `closed`, the reason of `signal`: no value is lost by it */
   receive(options?: Wait): Promise<Out>;
   /**
-   * With the origin. `missed`: how many of that producer's values were lost to us just before this one. An abort ends the iteration with the reason of
-   * `signal`, and leaves the consumer open.
+   * With the origin. An abort ends the iteration with the reason of `signal`, and leaves the consumer open; `keepOpen`: so does `break`.
    */
   messages(options?: Wait & Options<{ keepOpen: boolean }>): AsyncIterable<Message<Out>>;
 }
@@ -114,7 +127,11 @@ export interface Consumer<Out> extends Handle, AsyncIterable<Out> {
 export type Message<Out> = Readonly<{
   value: Out;
   from: PeerId;
-  /** Counts the values of that producer that fit our criteria, from 1. */
+  /** Grows by one with each value of that producer that fits our criteria, for all consumers that have these. Where it begins means nothing. */
   sequence: number;
+  /**
+   * So many of them were lost to us just before this one, since we were first let in. Not known, and so 0, is what was sent while for more than a minute
+   * nobody at all had these criteria.
+   */
   missed: number;
 }>;
