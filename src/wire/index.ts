@@ -21,7 +21,7 @@
  * The layouts are in docs/design/wire.md.
  */
 export { ByteReader, DecodeError } from "./byte-reader.ts";
-export { ByteWriter, varintBytes } from "./byte-writer.ts";
+export { type Allocate, ByteWriter, varintBytes } from "./byte-writer.ts";
 export { type Codec, checkCodec, type InlineCodec, inline, inlineMessagePack, messagePack } from "./codec.ts";
 export {
   beginFrame,

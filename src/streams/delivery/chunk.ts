@@ -1,7 +1,14 @@
 import { LIMITS } from "../../env/index.ts";
-import { ByteReader, ByteWriter, beginFrame, FRAME_HEADER_BYTES, finishFrame, varintBytes } from "../../wire/index.ts";
+import {
+  type Allocate,
+  ByteReader,
+  ByteWriter,
+  beginFrame,
+  FRAME_HEADER_BYTES,
+  finishFrame,
+  varintBytes,
+} from "../../wire/index.ts";
 import { FRAME } from "../messages.ts";
-import type { ChunkBuffers } from "./chunk-buffers.ts";
 
 /** Values that leave together: contiguous in their lane, never none. */
 export interface Chunk {
@@ -77,8 +84,8 @@ export class ChunkWriter {
   #first = 1;
   count = 0;
 
-  constructor(buffers: ChunkBuffers) {
-    this.#writer = new ByteWriter(4 * 1024, (bytesMin) => buffers.allocate(bytesMin));
+  constructor(allocate: Allocate) {
+    this.#writer = new ByteWriter(4 * 1024, allocate);
   }
 
   /** The sequence of the next value. */

@@ -20,7 +20,7 @@ export class Lane {
 
   constructor(token: string, criteria: { readonly value: unknown } | undefined, buffers: ChunkBuffers) {
     this.token = token;
-    this.chunk = new ChunkWriter(buffers);
+    this.chunk = new ChunkWriter((bytesMin) => buffers.allocate(bytesMin));
     this.criteria = criteria?.value;
     this.isAll = criteria === undefined;
   }
