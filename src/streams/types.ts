@@ -130,8 +130,8 @@ export type Message<Out> = Readonly<{
   /** Grows by one with each value of that producer that fits our criteria, for all consumers that have these. Where it begins means nothing. */
   sequence: number;
   /**
-   * So many of them were lost to us just before this one, since we were first let in. Not known, and so 0, is what was sent while for more than a minute
-   * nobody at all had these criteria.
+   * So many of them were lost to us just before this one, since we first heard that we are its consumer; the producer may have sent some before, in vain.
+   * Not known, and so 0, is also what was sent while for more than a minute nobody at all had these criteria.
    */
   missed: number;
 }>;
