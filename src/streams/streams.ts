@@ -221,12 +221,21 @@ function encodeCriteria(criteria: unknown): Uint8Array {
 
 function assertSame(known: Produced, runtime: StreamRuntime, options: CheckedProducerOptions): void {
   const { name } = runtime;
-  const isSame =
-    known.runtime.schema === runtime.schema &&
-    known.runtime.matches === runtime.matches &&
-    known.runtime.codec.name === runtime.codec.name;
-  if (!isSame) throw conflict(name, "another definition");
-  if (!isDeepStrictEqual(known.options, options)) throw conflict(name, "other options");
+  const another = differing(partsOf(known.runtime), partsOf(runtime), Object.is);
+  if (another !== "") throw conflict(name, `another definition (${another})`);
+  const other = differing(known.options, options, isDeepStrictEqual);
+  if (other !== "") throw conflict(name, `other options (${other})`);
+}
+
+/** By which definitions are compared. */
+function partsOf({ schema, matches, codec }: StreamRuntime): object {
+  return { schema, matches, codec: codec.name };
+}
+
+/** The names of the fields that are not the same. */
+function differing(one: object, two: object, areSame: (a: unknown, b: unknown) => boolean): string {
+  const names = Object.keys(one);
+  return names.filter((name) => !areSame(Reflect.get(one, name), Reflect.get(two, name))).join(", ");
 }
 
 function conflict(name: string, open: string): MosaikError {

@@ -53,10 +53,13 @@ describe("definitions", () => {
       const two = network.streams.produce(Words, { maxConsumers: 2 });
       equal(inspected(network).producers.length, 1);
       const consumer = network.streams.consume(Words);
-      const isConflict = (error: unknown): boolean =>
-        MosaikError.is(error, "definition-conflict") && error.details.name === Words.name;
-      throws(() => network.streams.produce(Words), isConflict);
-      throws(() => network.streams.produce(defineStream("words", { matches: () => true })), isConflict);
+      const conflict = (what: string) => (error: unknown) =>
+        MosaikError.is(error, "definition-conflict") &&
+        error.details.name === Words.name &&
+        error.message.includes(what);
+      throws(() => network.streams.produce(Words), conflict("other options (maxConsumers)"));
+      const other = defineStream("words", { matches: () => true });
+      throws(() => network.streams.produce(other), conflict("another definition (matches)"));
       await one.close();
       await two.send("still open");
       equal(await consumer.receive(), "still open");
