@@ -165,6 +165,8 @@ export const LIMITS = {
   /** Of buffers for full chunks, twice as long as those, that a producer keeps for the next ones. */
   streamSpareBuffersMax: 16,
   streamFrameBytesMax: 4 * MiB + 128 * KiB,
+  /** Values that the schema refuses, read from one link before all others have a turn. With a thorough schema one costs some 5 us. */
+  streamRefusedBeforeRestMax: 1_024,
   /** What a consumer asks for, encoded. */
   streamCriteriaBytesMax: 4 * KiB,
   /** Values, and bytes of them, that wait for one consumer at its producer, and for the program at the consumer; if nothing else is said. */

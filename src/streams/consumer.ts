@@ -1,5 +1,5 @@
 import type { Peer } from "../discovery/index.ts";
-import { type MosaikError, mosaikError, Scope } from "../env/index.ts";
+import { LIMITS, type MosaikError, mosaikError, Scope } from "../env/index.ts";
 import { type PeerId, UniqueId } from "../identity/index.ts";
 import { LinkRefused } from "../transport/index.ts";
 import { CLOSE, DecodeError, type LinkClose, type Validated } from "../wire/index.ts";
@@ -57,6 +57,7 @@ export class ConsumerNode {
   readonly #unsubscribe: readonly (() => void)[];
   #isClosed = false;
   #hasWarned = false;
+  #isReadOnScheduled = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: ConsumerNodeOptions) {
@@ -270,14 +271,14 @@ export class ConsumerNode {
     } else throw new DecodeError(`a frame of kind ${kind}`);
   }
 
-  /** As much of its frame as there is room for. @throws DecodeError */
+  /** As much of its frame as there is room for, and as one turn should take. @throws DecodeError */
   #read(source: Source): void {
     const { intake, link } = source;
     const { counters } = this.#context;
     const before = { items: intake.items, bytes: intake.bytes, invalid: intake.invalid };
     try {
       while (this.inbox.hasRoom) {
-        const arrival = intake.next();
+        const arrival = intake.next(LIMITS.streamRefusedBeforeRestMax - (intake.invalid - before.invalid));
         if (arrival === undefined) break;
         this.inbox.push(arrival);
       }
@@ -292,7 +293,19 @@ export class ConsumerNode {
       counters.bytesReceived += intake.bytes - before.bytes;
       counters.itemsInvalid += intake.invalid - before.invalid;
     }
-    if (intake.hasFrame) link?.pause();
+    if (!intake.hasFrame) return;
+    link?.pause();
+    // What the schema refuses takes no room, and a frame has a million of it.
+    if (this.inbox.hasRoom) this.#readOnSoon();
+  }
+
+  #readOnSoon(): void {
+    if (this.#isReadOnScheduled) return;
+    this.#isReadOnScheduled = true;
+    this.#scope.after(0, () => {
+      this.#isReadOnScheduled = false;
+      this.#readOn();
+    });
   }
 
   /** There is room again: the frames that wait, then those after them. */

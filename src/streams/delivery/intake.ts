@@ -93,9 +93,12 @@ export class Intake {
     this.#reader = reader;
   }
 
-  /** The next value of the frame; undefined: it is read to its end. @throws DecodeError; `InvalidValue`: the channel is to end */
-  next(): Arrival | undefined {
-    while (this.#reader !== undefined) {
+  /**
+   * The next value of the frame. Undefined: it is read to its end; or, with `hasFrame`, the schema refused `refusedMax` in a row.
+   * @throws DecodeError; `InvalidValue`: the channel is to end
+   */
+  next(refusedMax = Number.POSITIVE_INFINITY): Arrival | undefined {
+    for (let refused = 0; this.#reader !== undefined && refused < refusedMax; refused++) {
       const reader = this.#reader;
       const bytes = reader.u32();
       if (bytes > LIMITS.streamValueBytesMax) throw new DecodeError(`a value of ${bytes} bytes`);
