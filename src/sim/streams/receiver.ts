@@ -2,7 +2,7 @@ import type { Channel, Consumer } from "../../streams/index.ts";
 import type { SimulatedNode } from "../simulation.ts";
 import { ConsumerRecord } from "./judge.ts";
 import type { Parcel, ParcelStream } from "./plan.ts";
-import { Program, pauseOf, type Stage } from "./stage.ts";
+import { Program, pauseOf, type Stage, streamIdOf } from "./stage.ts";
 
 /** Reads, fast or slowly; at times it closes and comes back. */
 export class Receiver extends Program {
@@ -55,7 +55,7 @@ export class Receiver extends Program {
       onInvalid: plan.hostiles === 0 ? undefined : random.pick(["skip", "disconnect"]),
       prefer: maxProducers === undefined ? undefined : ({ attributes }) => Number(attributes["weight"]),
     });
-    hostility.dials.onOpen(this.node.peerId, simulation.world.nowUs);
+    hostility.dials.onOpen(this.node.peerId, streamIdOf(this.node, definition.name), simulation.world.nowUs);
     waits.watch(this.node, "consumer.closed", consumer.closed);
     return [new ConsumerRecord(lagging, parity), consumer];
   }

@@ -1,4 +1,5 @@
 import { MosaikError, type SeededRandom } from "../../env/index.ts";
+import { hash, UniqueId } from "../../identity/index.ts";
 import type { SimulatedNode, Simulation } from "../simulation.ts";
 import type { Waits } from "../waits.ts";
 import type { Hostility } from "./hostile/hostility.ts";
@@ -24,6 +25,11 @@ export const GIVEN_UP = new Error("given up");
 /** On the node's own clock: held while it is paused, forgotten when it dies. */
 export function pauseOf(node: SimulatedNode, ms: number): Promise<void> {
   return new Promise((resolve) => node.machine.env.after(ms, resolve));
+}
+
+/** As peers call it. */
+export function streamIdOf({ network }: SimulatedNode, name: string): UniqueId {
+  return UniqueId.derive(network.id, UniqueId.toBytes(hash(name)));
 }
 
 /** Only ends that are told by name are expected. */

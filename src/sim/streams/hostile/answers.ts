@@ -11,40 +11,68 @@ const SILENT = { onData: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: 
 type Answer =
   | { readonly type: "mute" }
   | { readonly type: "cut" }
-  | { readonly type: "refuse"; readonly code: number }
+  /** With these codes in turn. */
+  | { readonly type: "refuse"; readonly codes: readonly number[] }
   | { readonly type: "let in"; readonly script: NamedScript };
 
-/** What it does to consumers who dial it: for a while always the same, or one of two things, so that they come again and again for that. */
+/** Made to be dialled without end, if that were up to the producer: to let in and cut at once; to refuse, each time for another reason; to refuse, and have a new entry. */
+const STUBBORN: readonly (readonly Answer[])[] = [
+  [
+    {
+      type: "let in",
+      script: {
+        name: "cutting at once",
+        standing: "fair",
+        run: (line, lane) => {
+          line.accept(lane, 1);
+          void line.link.close(CLOSE.cancelled, "no reason");
+        },
+      },
+    },
+  ],
+  [{ type: "refuse", codes: [CLOSE.unknownPeer, CLOSE.cancelled] }],
+  [{ type: "refuse", codes: [CLOSE.streamNotAllowed] }],
+];
+
+/** What it does to consumers who dial it: for a while always the same, or one of two things; or the same thing always, so that they come again for that. */
 export class Answers {
   readonly #peer: HostilePeer;
   #mood: readonly Answer[] = [];
   #moodUntilUs = 0;
+  readonly #stubborn: readonly Answer[] | undefined;
+  /** How often, by consumer. */
+  readonly #refused = new Map<string, number>();
   /** The last one of each consumer. */
   readonly #lanes = new Map<string, string>();
 
   constructor(peer: HostilePeer) {
     this.#peer = peer;
+    const { random } = peer;
+    this.#stubborn = random.chance(1, 4) ? random.pick(STUBBORN) : undefined;
+  }
+
+  get isStubborn(): boolean {
+    return this.#stubborn !== undefined;
   }
 
   answer(connection: Connection): void {
     const answer = this.#draw();
-    if (answer.type !== "refuse" || answer.code !== CLOSE.streamNoCapacity) this.#count(connection.remoteId);
     switch (answer.type) {
       case "cut":
         return connection.destroy();
       case "mute":
         return connection.start(SILENT);
       case "refuse":
-        return this.#peer.spawn(() => this.#refuse(connection, answer.code));
+        return this.#peer.spawn(() => this.#refuse(connection, answer.codes));
       case "let in":
         return this.#peer.spawn(() => this.#letIn(connection, answer.script));
     }
   }
 
-  #count(from: PeerId): void {
-    const { stage } = this.#peer;
+  #count(from: PeerId, stream: UniqueId): void {
+    const { stage, node } = this.#peer;
     try {
-      stage.hostility.dials.onDial(from, stage.plan.streams.length, stage.simulation.world.nowUs);
+      stage.hostility.dials.onDial(node.peerId, from, stream, stage.simulation.world.nowUs);
     } catch (violation) {
       stage.simulation.world.fail(violation);
     }
@@ -53,6 +81,7 @@ export class Answers {
   #draw(): Answer {
     const { random, stage } = this.#peer;
     const { nowUs } = stage.simulation.world;
+    if (this.#stubborn !== undefined) return random.pick(this.#stubborn);
     if (nowUs >= this.#moodUntilUs) {
       this.#moodUntilUs = nowUs + random.between(500, 8_000) * 1_000;
       this.#mood = Array.from({ length: random.pick([1, 2, 8]) }, () => this.#drawOne());
@@ -63,19 +92,29 @@ export class Answers {
   #drawOne(): Answer {
     const { random } = this.#peer;
     if (random.chance(1, 10)) return random.pick([{ type: "mute" }, { type: "cut" }]);
-    if (random.chance(1, 4)) return { type: "refuse", code: random.pick(CODES) };
+    if (random.chance(1, 4)) return { type: "refuse", codes: [random.pick(CODES)] };
     return { type: "let in", script: random.pick(SCRIPTS) };
   }
 
-  async #refuse(connection: Connection, code: number): Promise<void> {
-    await this.#peer.admit(connection, () => ({ refuse: code, reason: "no reason" }), { conduct: "refuses" });
+  async #refuse(connection: Connection, codes: readonly number[]): Promise<void> {
+    const refuse = (hello: Hello): { readonly refuse: number; readonly reason: string } => {
+      const key = `${connection.remoteId}/${streamOf(hello)}`;
+      const turn = this.#refused.get(key) ?? 0;
+      this.#refused.set(key, turn + 1);
+      const code = codes[turn % codes.length] as number;
+      if (code !== CLOSE.streamNoCapacity) this.#count(connection.remoteId, streamOf(hello));
+      return { refuse: code, reason: "no reason" };
+    };
+    await this.#peer.admit(connection, refuse, { conduct: "refuses" });
   }
 
   async #letIn(connection: Connection, script: NamedScript): Promise<void> {
     const { random } = this.#peer;
     let key = "";
     const accept = (hello: Hello): { readonly payload: Uint8Array } => {
-      key = `${connection.remoteId}/${streamOf(hello)}`;
+      const stream = streamOf(hello);
+      this.#count(connection.remoteId, stream);
+      key = `${connection.remoteId}/${stream}`;
       return { payload: random.chance(1, 10) ? random.bytes(100) : NOTHING };
     };
     const line = await this.#peer.admit(connection, accept, { conduct: script.name });

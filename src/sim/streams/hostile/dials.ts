@@ -1,36 +1,44 @@
-import type { PeerId } from "../../../identity/index.ts";
+import type { PeerId, UniqueId } from "../../../identity/index.ts";
 import { RunViolation } from "../../group-invariants.ts";
 
 const WINDOW_US = 10_000_000;
-/** Of one handle. The waits after six failures add up to the window; a link that lived for a second begins a new row. */
-const DIALS_MAX = 30;
+/**
+ * Of one handle. Seven failures in a row take the window, at the shortest waits; who lets its consumer live for a second, and only then alternates
+ * between reasons, comes to some three dials a second.
+ */
+const DIALS_MAX = 35;
 
 /**
- * How often honest consumers dial a peer that does not let them be. Each handle of a consumer has waits of its own, and begins anew; those whom
- * it tells that it has no place come back sooner, on purpose, and are not counted.
+ * How often honest consumers dial a peer that does not let them be. Each handle of a consumer has waits of its own. Those whom the peer tells that it has
+ * no place come back sooner, on purpose, and are not counted.
  */
 export class DialWatch {
-  readonly #dialsUs = new Map<PeerId, number[]>();
-  readonly #opensUs = new Map<PeerId, number[]>();
+  readonly #dialsUs = new Map<string, number[]>();
+  readonly #opensUs = new Map<string, number[]>();
 
-  /** A handle was opened on this node. */
-  onOpen(node: PeerId, nowUs: number): void {
-    listOf(this.#opensUs, node).push(nowUs);
+  /** A consumer's handle was opened on this node; the one before is closed. */
+  onOpen(node: PeerId, stream: UniqueId, nowUs: number): void {
+    listOf(this.#opensUs, keyOf(node, stream)).push(nowUs);
   }
 
-  /** @param handles - that are open on that node, at least @throws RunViolation */
-  onDial(from: PeerId, handles: number, nowUs: number): void {
-    const recent = listOf(this.#dialsUs, from).filter((atUs) => nowUs - atUs < WINDOW_US);
-    recent.push(nowUs);
-    this.#dialsUs.set(from, recent);
-    const opened = listOf(this.#opensUs, from).filter((atUs) => nowUs - atUs < WINDOW_US).length;
-    const dialsMax = DIALS_MAX * (handles + opened);
-    if (recent.length > dialsMax)
-      throw new RunViolation("stream-dials", `${recent.length} dials of ${from} in ten seconds, by ${handles} handles`);
+  /** @throws RunViolation */
+  onDial(by: PeerId, from: PeerId, stream: UniqueId, nowUs: number): void {
+    const dials = listOf(this.#dialsUs, `${by}/${keyOf(from, stream)}`);
+    dials.push(nowUs);
+    while ((dials[0] as number) <= nowUs - WINDOW_US) dials.shift();
+    const opens = listOf(this.#opensUs, keyOf(from, stream));
+    const recent = opens.filter((atUs) => atUs > nowUs - WINDOW_US).length;
+    const handles = recent + (recent < opens.length ? 1 : 0);
+    if (dials.length > DIALS_MAX * handles)
+      throw new RunViolation("stream-dials", `${dials.length} dials of ${from} in ten seconds, by ${handles} handles`);
   }
 }
 
-function listOf<K>(lists: Map<K, number[]>, key: K): number[] {
+function keyOf(node: PeerId, stream: UniqueId): string {
+  return `${node}/${stream}`;
+}
+
+function listOf(lists: Map<string, number[]>, key: string): number[] {
   const list = lists.get(key) ?? [];
   lists.set(key, list);
   return list;

@@ -1,9 +1,9 @@
 import { LIMITS } from "../../../env/index.ts";
-import { hash, UniqueId } from "../../../identity/index.ts";
 import { FRAME } from "../../../streams/index.ts";
 import { DialError } from "../../../transport/index.ts";
 import { ByteWriter, CLOSE, encodeFrame, HandshakeError, KIND, messagePack } from "../../../wire/index.ts";
 import type { ParcelStream } from "../plan.ts";
+import { streamIdOf } from "../stage.ts";
 import { checkIsolation } from "./isolation.ts";
 import type { HostileLine } from "./line.ts";
 import type { HostilePeer } from "./peer.ts";
@@ -175,9 +175,8 @@ export class Intrusions {
   }
 
   #opening(stream: string, codec: string, criteria: Uint8Array | undefined): Uint8Array {
-    const id = UniqueId.derive(this.#peer.node.network.id, UniqueId.toBytes(hash(stream)));
     const writer = new ByteWriter(256)
-      .id(id)
+      .id(streamIdOf(this.#peer.node, stream))
       .text(codec)
       .bool(criteria !== undefined);
     if (criteria !== undefined) writer.bytes(criteria);

@@ -120,7 +120,8 @@ export class HostilePeer {
     const { stage, node, random } = this;
     for (let count = 1; !stage.isOver; count++) {
       node.network.discovery.advertise({ attributes: { mood: `${count}` } });
-      await this.sleep(random.chance(1, 20) ? random.between(2_000, 5_000) : random.between(50, 1_000));
+      const restsMs = random.chance(1, 20) ? random.between(2_000, 5_000) : random.between(50, 1_000);
+      await this.sleep(this.#answers.isStubborn ? random.between(50, 150) : restsMs);
     }
   }
 

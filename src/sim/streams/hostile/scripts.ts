@@ -77,6 +77,13 @@ const DOUBTFUL: Record<string, Script> = {
     }
     await line.part();
   },
+  "refusable by the thousand": async (line, lane) => {
+    line.accept(lane, 1);
+    const values = Array.from({ length: 3_000 }, () => noParcel(line.random));
+    line.values(1, [...values, line.parcel()]);
+    line.values(3_002, line.parcels(1));
+    await line.part();
+  },
   "size limit": (line, lane) => {
     line.accept(lane, 1);
     const { streamValueBytesMax, streamFrameBytesMax } = LIMITS;
