@@ -6,6 +6,7 @@ import type { ParcelStream } from "../plan.ts";
 import { streamIdOf } from "../stage.ts";
 import { checkIsolation } from "./isolation.ts";
 import type { HostileLine } from "./line.ts";
+import { checkLoad } from "./load.ts";
 import type { HostilePeer } from "./peer.ts";
 import { nested, oddCriteria } from "./words.ts";
 
@@ -76,6 +77,7 @@ export class Intrusions {
       await sleep(random.between(20, 500));
       if (stage.isOver) return;
       checkIsolation(this.#peer.honest, stage.plan.isStormy);
+      checkLoad(this.#peer.honest, stage.plan);
       const count = random.chance(1, 8) ? random.between(5, 20) : 1;
       for (let i = 0; i < count; i++) this.#peer.spawn(() => this.#intrude(count > 1));
     }
