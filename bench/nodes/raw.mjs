@@ -16,7 +16,7 @@ async function credentials() {
     built("transport/tls/certificate.js"),
   ]);
   const env = realEnv();
-  const { key, cert } = await makeCredentials(env, Identity.fromSeed(env.random.bytes(32)));
+  const { key, cert } = makeCredentials(Identity.fromSeed(env.random.bytes(32)));
   return { key, cert, minVersion: "TLSv1.3", sigalgs: "ed25519", secureOptions: constants.SSL_OP_NO_TICKET };
 }
 

@@ -2,7 +2,7 @@ import { webcrypto } from "node:crypto";
 import { once } from "node:events";
 import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
-import { LIMITS, realEnv } from "../../src/env/index.ts";
+import { LIMITS } from "../../src/env/index.ts";
 import { decodeHello as decodeBondHello, encodeHello as encodeBondHello } from "../../src/groups/bonds/frames.ts";
 import type { MemberStatus } from "../../src/groups/bonds/status.ts";
 import { hash, hashBytes, Identity, Secret, UniqueId } from "../../src/identity/index.ts";
@@ -51,11 +51,11 @@ export function identityOf(number: number): Identity {
   return Identity.fromSeed(hashBytes(`attacker ${number}`));
 }
 
-const known = new Map<number, Promise<Credentials>>();
+const known = new Map<number, Credentials>();
 
 /** A key and certificate as they should be. */
-export function credentials(number = 0): Promise<Credentials> {
-  const made = known.get(number) ?? makeCredentials(realEnv(), identityOf(number));
+export function credentials(number = 0): Credentials {
+  const made = known.get(number) ?? makeCredentials(identityOf(number));
   known.set(number, made);
   return made;
 }
@@ -78,7 +78,7 @@ export async function p256(): Promise<Credentials> {
 
 /** A peer whose certificate is good: TLS is over, and nothing said yet. */
 export async function peer(port: number, number = 0, protocol = DISCOVERY): Promise<TLSSocket> {
-  const socket = tls(port, { ...(await credentials(number)), ALPNProtocols: [protocol] });
+  const socket = tls(port, { ...credentials(number), ALPNProtocols: [protocol] });
   await once(socket, "secureConnect");
   return socket;
 }

@@ -53,11 +53,11 @@ const ecdsa = p256();
 
 const strangers: readonly (readonly [title: string, attack: (port: number) => Promise<unknown>])[] = [
   ["garbage", async (port) => closed(tcp(port).end("GET / HTTP/1.1\r\nhost: x\r\n\r\n"))],
-  ["TLS 1.2", async (port) => closed(tls(port, { ...(await credentials()), ...alpn(), maxVersion: "TLSv1.2" }))],
+  ["TLS 1.2", async (port) => closed(tls(port, { ...credentials(), ...alpn(), maxVersion: "TLSv1.2" }))],
   ["no certificate", async (port) => closed(tls(port, alpn()))],
   ["a P-256 certificate", async (port) => closed(tls(port, { ...(await ecdsa), ...alpn() }))],
-  ["no ALPN", async (port) => closed(tls(port, await credentials()))],
-  ["another protocol", async (port) => closed(tls(port, { ...(await credentials()), ...alpn("h2") }))],
+  ["no ALPN", async (port) => closed(tls(port, credentials()))],
+  ["another protocol", async (port) => closed(tls(port, { ...credentials(), ...alpn("h2") }))],
 ];
 
 const floodsOfStrangers: readonly Attack[] = strangers.map(([title, attack]) => ({
@@ -75,7 +75,7 @@ const resumption: Attack = {
     let session: Buffer | undefined;
     for (let time = 0; time < 5; time++) {
       const given = session === undefined ? {} : { session };
-      const socket = tls(leader, { ...(await credentials()), ...alpn(), ...given });
+      const socket = tls(leader, { ...credentials(), ...alpn(), ...given });
       socket.on("session", (issued: Buffer) => {
         session = issued;
       });
@@ -110,7 +110,7 @@ const thousandSilent: Attack = {
 const thousandHellos: Attack = {
   title: "a thousand clients that say hello at once",
   run: async ({ leader, follower }, { note, newcomer }) => {
-    const given = { ...(await credentials()), ...alpn() };
+    const given = { ...credentials(), ...alpn() };
     let secured = 0;
     const sockets = Array.from({ length: 1_000 }, (_, number) => {
       const socket = tls(number % 2 === 0 ? leader : follower, given);

@@ -54,7 +54,7 @@ const ALLOWED: readonly { readonly path: RegExp; readonly names: ReadonlySet<str
   },
   {
     path: /^src\/transport\/tls\//,
-    names: names("node:net node:tls node:os node:dns/promises node:crypto @peculiar/x509 reflect-metadata Date crypto"),
+    names: names("node:net node:tls node:os node:dns/promises node:crypto"),
   },
   // Real files, and a lock among processes.
   { path: /^src\/storage\/file\/real-file-system\.ts$/, names: names("node:fs") },

@@ -43,7 +43,7 @@ class TlsTransport implements Transport {
   readonly #sockets = new OpenSockets();
   readonly #connections = new Set<TlsConnection>();
   readonly #dials = new OpenWaits();
-  #context: Promise<SecureContext> | undefined;
+  #context: SecureContext | undefined;
   #isListening = false;
   #acceptor: Acceptor | undefined;
   #localAddresses: readonly Address[] = [];
@@ -66,8 +66,7 @@ class TlsTransport implements Transport {
     this.#refuseIfClosed();
     assert(!this.#isListening, "a transport listens once");
     this.#isListening = true;
-    const context = await this.#secureContext();
-    this.#refuseIfClosed();
+    const context = this.#secureContext();
     const acceptor = new Acceptor({
       env: this.#env,
       selfId: this.#identity.peerId,
@@ -107,7 +106,7 @@ class TlsTransport implements Transport {
     const options = {
       env: this.#env,
       selfId: this.#identity.peerId,
-      context: await this.#secureContext(),
+      context: this.#secureContext(),
       timeoutMs: this.#limits.handshakeTimeoutMs,
       bindHost: this.#bindHost(),
       sockets: this.#sockets,
@@ -126,8 +125,8 @@ class TlsTransport implements Transport {
   }
 
   /** Made once, when it is first needed, and never on import. */
-  #secureContext(): Promise<SecureContext> {
-    this.#context ??= makeCredentials(this.#env, this.#identity).then(makeSecureContext);
+  #secureContext(): SecureContext {
+    this.#context ??= makeSecureContext(makeCredentials(this.#identity));
     return this.#context;
   }
 
