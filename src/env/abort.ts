@@ -23,7 +23,14 @@ class AbortListener {
     this.#end();
     for (const callback of this.#callbacks) {
       this.#callbacks.delete(callback);
-      callback(this.#signal.reason);
+      try {
+        callback(this.#signal.reason);
+      } catch (cause) {
+        // A bug. The others wait all the same.
+        queueMicrotask(() => {
+          throw cause;
+        });
+      }
     }
   }
 

@@ -165,7 +165,7 @@ export const LIMITS = {
   /** Of buffers for full chunks, twice as long as those, that a producer keeps for the next ones. */
   streamSpareBuffersMax: 16,
   streamFrameBytesMax: 4 * MiB + 128 * KiB,
-  /** Values that the schema refuses, read from one link before all others have a turn. With a thorough schema one costs some 5 us. */
+  /** Values that the schema refuses, read by one consumer in a turn, from all its links. With a thorough schema one costs some 5 us. */
   streamRefusedBeforeRestMax: 1_024,
   /** What a consumer asks for, encoded. */
   streamCriteriaBytesMax: 4 * KiB,

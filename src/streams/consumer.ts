@@ -57,7 +57,8 @@ export class ConsumerNode {
   readonly #unsubscribe: readonly (() => void)[];
   #isClosed = false;
   #hasWarned = false;
-  #isReadOnScheduled = false;
+  /** Values that the schema refused in this turn: they take no room in the inbox. */
+  #refused = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: ConsumerNodeOptions) {
@@ -277,8 +278,10 @@ export class ConsumerNode {
     const { counters } = this.#context;
     const before = { items: intake.items, bytes: intake.bytes, invalid: intake.invalid };
     try {
-      while (this.inbox.hasRoom) {
-        const arrival = intake.next(LIMITS.streamRefusedBeforeRestMax - (intake.invalid - before.invalid));
+      while (this.inbox.hasRoom && !this.#isResting) {
+        const { invalid } = intake;
+        const arrival = intake.next(LIMITS.streamRefusedBeforeRestMax - this.#refused);
+        this.#countRefused(intake.invalid - invalid);
         if (arrival === undefined) break;
         this.inbox.push(arrival);
       }
@@ -293,37 +296,45 @@ export class ConsumerNode {
       counters.bytesReceived += intake.bytes - before.bytes;
       counters.itemsInvalid += intake.invalid - before.invalid;
     }
-    if (!intake.hasFrame) return;
-    link?.pause();
-    // What the schema refuses takes no room, and a frame has a million of it.
-    if (this.inbox.hasRoom) this.#readOnSoon();
+    if (intake.hasFrame || this.#isResting) link?.pause();
   }
 
-  #readOnSoon(): void {
-    if (this.#isReadOnScheduled) return;
-    this.#isReadOnScheduled = true;
-    this.#scope.after(0, () => {
-      this.#isReadOnScheduled = false;
-      this.#readOn();
-    });
+  /** So many were refused in this turn that nothing more is read in it, whoever sent it. */
+  get #isResting(): boolean {
+    return this.#refused >= LIMITS.streamRefusedBeforeRestMax;
   }
 
-  /** There is room again: the frames that wait, then those after them. */
+  #countRefused(count: number): void {
+    if (count === 0) return;
+    if (this.#refused === 0) {
+      this.#scope.after(0, () => {
+        const wasResting = this.#isResting;
+        this.#refused = 0;
+        if (wasResting) this.#readOn();
+      });
+    }
+    this.#refused += count;
+  }
+
+  /** There is room again, or a turn: the frames that wait, then those after them. */
   #readOn(): void {
-    const waiting = [...this.#linked.values()].filter(({ intake }) => intake.hasFrame);
-    for (const source of waiting) {
+    for (const source of [...this.#linked.values()]) {
+      if (!source.intake.hasFrame) {
+        source.link?.resume();
+        continue;
+      }
       // Each in its turn the first.
       this.#linked.delete(source.id);
       this.#linked.set(source.id, source);
       try {
         this.#read(source);
-        if (!source.intake.hasFrame) source.link?.resume();
+        if (!source.intake.hasFrame && !this.#isResting) source.link?.resume();
       } catch (cause) {
         if (!(cause instanceof DecodeError)) throw cause;
         source.link?.resume();
         void source.link?.close(cause.closeCode, cause.message);
       }
-      if (!this.inbox.hasRoom) return;
+      if (!this.inbox.hasRoom || this.#isResting) return;
     }
   }
 

@@ -66,7 +66,7 @@ class LocalEnd implements StreamLink {
 
   sendEncoded(frame: Uint8Array): boolean {
     // The other end keeps values as parts of what comes.
-    return this.#send(viewEncoded(frame.slice()));
+    return this.#send(viewEncoded(new Uint8Array(frame)));
   }
 
   #send(frame: Frame): boolean {

@@ -70,9 +70,15 @@ export function attemptWithin<T>(
       abandon();
       reject(reason);
     });
-    const abandon = begin(
-      (value) => settle() && resolve(value),
-      (cause) => settle() && reject(cause),
-    );
+    let abandon = (): void => {};
+    try {
+      abandon = begin(
+        (value) => settle() && resolve(value),
+        (cause) => settle() && reject(cause),
+      );
+    } catch (cause) {
+      settle();
+      reject(cause);
+    }
   });
 }

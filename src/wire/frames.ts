@@ -16,7 +16,7 @@ export const KIND = { hello: 0, close: 1, ping: 2, pong: 3, first: 16 } as const
 
 export interface Frame {
   readonly kind: number;
-  /** A view into what was received, which nobody else has: copy what is kept for long, it holds all that came with it. */
+  /** A view into what was received: copy what is kept for long. Its bytes are nobody else's; a short one may share its `ArrayBuffer`, by the pool of `Buffer`. */
   readonly payload: Uint8Array;
 }
 

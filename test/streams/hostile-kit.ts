@@ -16,11 +16,11 @@ export interface HostileProducer {
   valuesOf(sequence: number, bytes: readonly number[]): Uint8Array;
 }
 
-/** A node that advertises the stream, and in whose name another program answers those who dial. Knows no limits of frames. */
-export async function hostileProducer(simulation: Simulation, name: string): Promise<HostileProducer> {
-  const address = "10.6.6.6:6";
-  const node: SimulatedNode = await simulation.addNode("hostile", { advertise: address });
-  const env = simulation.world.env("hostile program");
+/** A node that advertises the stream, and in whose name another program answers those who dial. Knows no limits of frames. @param number - of several */
+export async function hostileProducer(simulation: Simulation, name: string, number = 0): Promise<HostileProducer> {
+  const address = `10.6.6.${number}:6`;
+  const node: SimulatedNode = await simulation.addNode(`hostile ${number}`, { advertise: address });
+  const env = simulation.world.env(`hostile program ${number}`);
   const identity = Identity.fromSeed(node.disk.identitySeed);
   const endpoint = createEndpoint({
     env,

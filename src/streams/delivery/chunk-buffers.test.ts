@@ -130,6 +130,19 @@ describe("the buffers of chunks", () => {
     ok(seen.size <= 24, `${seen.size} buffers for ${taken} values`);
   });
 
+  it("are let go by a sweep when they have left, though nothing is sent any more", () => {
+    const { outflow, offer } = outflowOf("wait");
+    const { port, subscriber } = new Reader(outflow);
+    for (let i = 0; i < 4; i++) {
+      offer(64 * KIB);
+      outflow.flush();
+    }
+    equal(subscriber.outlet.leaving, 4);
+    port.read(3);
+    outflow.sweep();
+    equal(subscriber.outlet.leaving, 1);
+  });
+
   it("are kept up to a limit, until they are swept", () => {
     const buffers = new ChunkBuffers();
     const chunks = Array.from({ length: LIMITS.streamSpareBuffersMax + 4 }, () => {

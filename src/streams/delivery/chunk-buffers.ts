@@ -20,7 +20,7 @@ export class ChunkBuffers {
     return this.#spares.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
   }
 
-  /** Is it worth to wait for its end? */
+  /** Its buffer is one of those that are used again. */
   isReusable({ frame }: Chunk): boolean {
     return frame.buffer.byteLength === BUFFER_BYTES;
   }

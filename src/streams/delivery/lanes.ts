@@ -32,9 +32,11 @@ export class Lane {
 
   /** Hands what was gathered to its consumers. */
   flush(): void {
-    const chunk = this.chunk.take(this.outlets.size);
+    // One that is put out for its lag may let another one in, which begins after this chunk.
+    const outlets = [...this.outlets];
+    const chunk = this.chunk.take(outlets.length);
     if (chunk === undefined) return;
-    for (const outlet of this.outlets) outlet.push(chunk);
+    for (const outlet of outlets) outlet.push(chunk);
     this.measure();
   }
 

@@ -148,6 +148,27 @@ describe("a consumer that leaves", () => {
   });
 });
 
+describe("a consumer that is let in while another one is put out", () => {
+  it("gets nothing of the chunk that was too much for that one", () => {
+    const outflow = outflowOf<number>({ limits: { maxQueued: 1, maxQueuedBytes: 1_000, lagging: "disconnect" } });
+    const port = new FakePort(10);
+    let next: number | undefined;
+    const slow = outflow.enter(stuck, undefined, () => {
+      if (slow !== undefined) outflow.leave(slow);
+      next = outflow.enter(port, undefined, () => {})?.lane.chunk.next;
+    });
+    for (const value of [1, 2, 3]) {
+      outflow.offer(value);
+      outflow.flush();
+    }
+    equal(next, 4);
+    deepEqual(port.read(), []);
+    outflow.offer(4);
+    outflow.flush();
+    equal(port.read().length, 1);
+  });
+});
+
 describe("`drop-oldest`", () => {
   const limits: QueueLimits = { maxQueued: 100_000, maxQueuedBytes: 8 << 20, lagging: "drop-oldest" };
   const write = (writer: ByteWriter, value: Uint8Array): void => void writer.fixed(value);

@@ -121,6 +121,7 @@ export class Outflow<In> {
 
   /** Memory that nobody came back for goes. */
   sweep(): void {
+    for (const lane of this.#lanes.all) for (const outlet of lane.outlets) outlet.releaseLeft();
     this.#buffers.clear();
     this.#lanes.sweep(this.#o.nowMs());
   }

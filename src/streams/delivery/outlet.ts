@@ -66,7 +66,7 @@ export class Outlet {
 
   push(chunk: Chunk): void {
     if (this.#isOver) return this.#o.buffers.release(chunk);
-    this.#releaseLeft();
+    this.releaseLeft();
     if (this.#isReady) return this.#send(chunk);
     const bytes = bytesOf(chunk);
     // A queue that is empty takes one value, however large.
@@ -85,7 +85,7 @@ export class Outlet {
   /** The link takes more. True: something left. */
   drained(): boolean {
     this.#isReady = true;
-    this.#releaseLeft();
+    this.releaseLeft();
     let hasMoved = false;
     while (this.#isReady && this.#chunks.length > 0) {
       const chunk = this.#chunks.shift() as Chunk;
@@ -95,6 +95,20 @@ export class Outlet {
       hasMoved = true;
     }
     return hasMoved;
+  }
+
+  /** Chunks that the link took, whose buffers are not known to be free. */
+  get leaving(): number {
+    return this.#leaving.length;
+  }
+
+  /** Buffers of what has left are free: also without anything new to send. */
+  releaseLeft(): void {
+    if (this.#leaving.length === 0) return;
+    const leftBytes = this.#port.sentBytes - this.#port.queuedBytes;
+    while (this.#leaving[0] !== undefined && this.#leaving[0].sentBytes <= leftBytes) {
+      this.#o.buffers.release((this.#leaving.shift() as Leaving).chunk);
+    }
   }
 
   /** Takes and gives nothing more. */
@@ -114,14 +128,6 @@ export class Outlet {
     this.bytes += bytesOf(chunk) - chunk.count * LENGTH_BYTES;
     this.#isReady = this.#port.sendEncoded(chunk.frame);
     if (this.#o.buffers.isReusable(chunk)) this.#leaving.push({ chunk, sentBytes: this.#port.sentBytes });
-  }
-
-  #releaseLeft(): void {
-    if (this.#leaving.length === 0) return;
-    const leftBytes = this.#port.sentBytes - this.#port.queuedBytes;
-    while (this.#leaving[0] !== undefined && this.#leaving[0].sentBytes <= leftBytes) {
-      this.#o.buffers.release((this.#leaving.shift() as Leaving).chunk);
-    }
   }
 
   #keep(chunk: Chunk): void {

@@ -41,6 +41,15 @@ describe("a producer admits", () => {
 });
 
 describe("a place", () => {
+  it("ends when the peer fits no more, also of one that came again right after it was put out", () => {
+    const bench = new AdmissionBench({ rule: { tags: "good" } });
+    bench.enter("1", "ada", { tags: ["good"] });
+    deepEqual(bench.peer("ada", { updateMs: 2 }), ["remove 1 10403"]);
+    equal(bench.enter("2", "ada", { tags: ["good"], updateMs: 3 }), "admit");
+    deepEqual(bench.lines(), []);
+    deepEqual(bench.peer("ada", { updateMs: 4 }), ["remove 2 10403"]);
+  });
+
   it("ends when the peer fits no more, for each of its consumers", () => {
     const bench = new AdmissionBench({ rule: { tags: "good" } });
     bench.enter("1", "ada", { tags: ["good"] });

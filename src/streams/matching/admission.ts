@@ -169,7 +169,7 @@ export class Admission<Key> {
     for (const client of clients) {
       client.review?.tick(this.#nowMs);
       if (client.consumers.size > 0) this.#judge(client);
-      if (client.isForgettable) this.#clients.delete(client.id);
+      if (client.isForgettable) this.#forget(client);
       else for (const atMs of client.dates) if (atMs > this.#nowMs) this.#dueMs = Math.min(this.#dueMs, atMs);
     }
     this.#isDecided = true;
@@ -195,6 +195,11 @@ export class Admission<Key> {
       consumers.set(key, "admitted");
       this.#effects.push({ type: "admit", key });
     }
+  }
+
+  /** Its peer may have come again in the meantime. */
+  #forget(client: Client<Key>): void {
+    if (this.#clients.get(client.id) === client) this.#clients.delete(client.id);
   }
 
   #release(key: Key): void {

@@ -184,6 +184,17 @@ describe("waits between tries", () => {
     equal(retry.notBeforeMs, 1_050);
   });
 
+  it("are cut short by a peer that starts anew all the time as little as by one that changes its entry", () => {
+    const retry = new Retry(() => 0);
+    const cutAt = (nowMs: number): number => {
+      retry.onEnded("refusal", nowMs);
+      retry.onChange("life", nowMs);
+      return retry.notBeforeMs - nowMs;
+    };
+    deepEqual([cutAt(0), cutAt(1), cutAt(2), cutAt(3)], [50, 50, 100, 200]);
+    equal(cutAt(20_000), 50, "one that lived for ten seconds began anew");
+  });
+
   it("are not cut short by a peer that is dropped again and again", () => {
     const retry = new Retry(() => 0);
     const drop = (): number => {

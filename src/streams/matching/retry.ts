@@ -2,6 +2,8 @@ import { CLOSE } from "../../wire/index.ts";
 
 /** A link that ends sooner after it was accepted is the same outage going on: else one who accepts and cuts sets the pace. */
 const SETTLED_MS = 1_000;
+/** A life that follows another one sooner is a change like others: else one who starts anew all the time sets the pace. */
+const LIFE_MS = 10_000;
 
 /** What a wait is for. */
 export type Ended = "outage" | "introduction" | "capacity" | "early-refusal" | "refusal" | "stale" | "restart";
@@ -70,6 +72,8 @@ export class Retry {
   readonly #rows = new Map<Ended, number>();
   /** How often what the peer did cut a wait short, since it last lived. */
   #cuts = 0;
+  /** When the peer last started anew. */
+  #lifeMs = Number.NEGATIVE_INFINITY;
   #acceptedMs: number | undefined;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
@@ -117,9 +121,13 @@ export class Retry {
   /** Something changed that may help. The next wait is as long as it would have been, for entries change often. */
   onChange(change: Change, nowMs: number): void {
     if (this.#ended === undefined || !PACES[this.#ended].cutShortBy.includes(change)) return;
-    if (change === "life") this.#beginAnew();
-    if (change === "entry") this.#cuts += 1;
-    this.#notBeforeMs = Math.min(this.#notBeforeMs, nowMs + this.#waitMs(SOON, change === "entry" ? this.#cuts : 1));
+    const isNewLife = change === "life" && nowMs - this.#lifeMs >= LIFE_MS;
+    if (change === "life") this.#lifeMs = nowMs;
+    if (isNewLife) this.#beginAnew();
+    // A peer says itself when it started anew.
+    const isOnceMore = change !== "self" && !isNewLife;
+    if (isOnceMore) this.#cuts += 1;
+    this.#notBeforeMs = Math.min(this.#notBeforeMs, nowMs + this.#waitMs(SOON, isOnceMore ? this.#cuts : 1));
   }
 
   #hadSettled(nowMs: number): boolean {

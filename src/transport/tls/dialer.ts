@@ -118,6 +118,7 @@ function openTls(options: DialerOptions, target: DialTarget, tcp: Tcp): Promise<
   const onTimeout = (): DialError => failed(isConnected ? "no handshake in time" : "no answer in time");
   let isConnected = false;
   return attemptWithin<TLSSocket>({ env, signal: target.signal, timeoutMs, onTimeout }, (resolve, reject) => {
+    // Not written in the call, since the types of Node lack `onread` and `allowHalfOpen` there.
     const connecting = {
       ...tcp,
       ...bindTo(bindHost, tcp.host),
@@ -141,8 +142,12 @@ function openTls(options: DialerOptions, target: DialTarget, tcp: Tcp): Promise<
           : failed(cause.code ?? cause.message, cause),
       );
     });
-    socket.on("close", () => reject(failed("closed")));
-    socket.once("secureConnect", () => resolve(socket));
+    const onEarlyClose = (): void => reject(failed("closed"));
+    socket.once("close", onEarlyClose);
+    socket.once("secureConnect", () => {
+      socket.off("close", onEarlyClose);
+      resolve(socket);
+    });
     return () => socket.destroy();
   });
 }

@@ -67,6 +67,16 @@ describe("the writes of a socket", () => {
     deepEqual([...Buffer.concat(socket.taken)], [1, 2]);
   });
 
+  it("forget what waits when the socket is gone", () => {
+    const { socket, writes, heard } = bench();
+    for (let i = 0; i < 3; i++) writes.add(bytesOf(20_000, i));
+    socket.writable = false;
+    socket.done();
+    equal(writes.bytes, 0);
+    deepEqual(heard, [0]);
+    equal(socket.taken.length, 1);
+  });
+
   it("end at once when nothing is on its way", () => {
     const { socket, writes } = bench();
     writes.end();

@@ -52,10 +52,17 @@ export class SocketWrites {
 
   #next(): void {
     this.#busyBytes = 0;
-    const bytes = this.#waiting.length > 0 && this.#socket.writable ? this.#take() : undefined;
+    if (!this.#socket.writable) this.#drop();
+    const bytes = this.#waiting.length > 0 ? this.#take() : undefined;
     if (bytes !== undefined) this.#write(bytes);
     else if (this.#isEnding) this.#socket.end();
     this.#onWritten();
+  }
+
+  /** The socket is gone, and will not take them. */
+  #drop(): void {
+    this.#waiting = [];
+    this.#waitingBytes = 0;
   }
 
   /** A long one, or short ones together. */
