@@ -32,6 +32,24 @@ describe("whenAborted", () => {
     deepEqual(told, ["1", "4"]);
   });
 
+  it("tells the others though one throws, which is a bug and not hidden", async () => {
+    const controller = new AbortController();
+    const bug = new Error("a bug");
+    const told: string[] = [];
+    whenAborted(controller.signal, () => {
+      throw bug;
+    });
+    whenAborted(controller.signal, () => told.push("other"));
+    const uncaught = new Promise((resolve) => process.setUncaughtExceptionCaptureCallback(resolve));
+    try {
+      controller.abort();
+      deepEqual(told, ["other"]);
+      equal(await uncaught, bug);
+    } finally {
+      process.setUncaughtExceptionCaptureCallback(null);
+    }
+  });
+
   it("takes a callback that is given twice for two", () => {
     const controller = new AbortController();
     let count = 0;

@@ -7,9 +7,9 @@ import { hash } from "../../identity/index.ts";
 import { encodeAccept } from "../messages.ts";
 import type { Lagging } from "../types.ts";
 import { ChunkBuffers } from "./chunk-buffers.ts";
-import { FakePort } from "./fake-port.test.ts";
 import { Intake } from "./intake.ts";
-import { Outflow, type Subscriber } from "./outflow.ts";
+import type { Outflow, Subscriber } from "./outflow.ts";
+import { FakePort, outflowOf } from "./outflow-bench.test.ts";
 
 const KIB = 1024;
 
@@ -41,10 +41,8 @@ class Reader {
       this.#intake.onValues(payload);
       for (let next = this.#intake.next(); next !== undefined; next = this.#intake.next()) {
         const { value, sequence } = next.message;
-        ok(
-          (value as Buffer).every((byte) => byte === sequence % 251),
-          `value ${sequence} is as it was sent`,
-        );
+        const bytes = value as Uint8Array;
+        ok(Buffer.alloc(bytes.length, sequence % 251).equals(bytes), `value ${sequence} is as it was sent`);
       }
     }
     if (this.port.hasRoom && !this.isOver) this.#outflow.drained(this.subscriber);
@@ -58,19 +56,11 @@ class Reader {
 }
 
 /** Values of these lengths; the bytes of each say which one it is. */
-function outflowOf(lagging: Lagging): { outflow: Outflow<number>; offer(bytes: number): boolean } {
+function filling(lagging: Lagging): { outflow: Outflow<number>; offer(bytes: number): boolean } {
   let sequence = 1;
-  const outflow = new Outflow<number>({
+  const outflow = outflowOf<number>({
     limits: { maxQueued: 1_024, maxQueuedBytes: 512 * KIB, lagging },
-    matches: undefined,
-    write: (writer, bytes) => void writer.bytes(new Uint8Array(bytes).fill(sequence % 251)),
-    drawToken: () => "00".repeat(16),
-    nowMs: () => 0,
-    undelivered: undefined,
-    onProblem: (cause) => {
-      throw cause;
-    },
-    onGathered: () => {},
+    write: (writer, bytes) => void writer.bytes(Buffer.alloc(bytes, sequence % 251)),
   });
   const offer = (bytes: number): boolean => {
     const isTaken = outflow.offer(bytes) === "taken";
@@ -92,7 +82,7 @@ describe("the buffers of chunks", () => {
     it(`are never written to while a link has them, nor is a value changed (${lagging})`, () => {
       fc.assert(
         fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) => {
-          const { outflow, offer } = outflowOf(lagging);
+          const { outflow, offer } = filling(lagging);
           const readers = [new Reader(outflow), new Reader(outflow), new Reader(outflow)];
           for (const each of steps) {
             if (each.type === "send") offer(each.bytes);
@@ -110,7 +100,7 @@ describe("the buffers of chunks", () => {
   }
 
   it("are used again: as many as wait, and a few, however much is sent", () => {
-    const { outflow, offer } = outflowOf("wait");
+    const { outflow, offer } = filling("wait");
     const readers = [new Reader(outflow), new Reader(outflow)];
     const seen = new Set<ArrayBufferLike>();
     for (const { port } of readers) {
@@ -131,7 +121,7 @@ describe("the buffers of chunks", () => {
   });
 
   it("are let go by a sweep when they have left, though nothing is sent any more", () => {
-    const { outflow, offer } = outflowOf("wait");
+    const { outflow, offer } = filling("wait");
     const { port, subscriber } = new Reader(outflow);
     for (let i = 0; i < 4; i++) {
       offer(64 * KIB);

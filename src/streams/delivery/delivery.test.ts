@@ -5,9 +5,9 @@ import { hash, type PeerId } from "../../identity/index.ts";
 import { ByteWriter, DecodeError, inlineMessagePack } from "../../wire/index.ts";
 import { encodeAccept } from "../messages.ts";
 import type { Lagging } from "../types.ts";
-import { FakePort } from "./fake-port.test.ts";
 import { Intake, type Progress } from "./intake.ts";
 import { Outflow, type Subscriber } from "./outflow.ts";
+import { FakePort } from "./outflow-bench.test.ts";
 
 const PRODUCER = hash("the producer") as PeerId;
 const MAX_QUEUED = 8;

@@ -1,27 +1,10 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ByteWriter, inlineMessagePack } from "../../wire/index.ts";
-import { FakePort } from "./fake-port.test.ts";
-import { Outflow, type OutflowOptions } from "./outflow.ts";
+import { FakePort, outflowOf } from "./outflow-bench.test.ts";
 import type { QueueLimits } from "./outlet.ts";
 
 const ROOMY: QueueLimits = { maxQueued: 10, maxQueuedBytes: 1_000, lagging: "wait" };
-
-function outflowOf<In>(options: Partial<OutflowOptions<In>>): Outflow<In> {
-  return new Outflow<In>({
-    limits: ROOMY,
-    matches: undefined,
-    write: (writer: ByteWriter, value: In) => inlineMessagePack.write(writer, value),
-    drawToken: () => "00".repeat(16),
-    nowMs: () => 0,
-    undelivered: undefined,
-    onProblem: (cause) => {
-      throw cause;
-    },
-    onGathered: () => {},
-    ...options,
-  });
-}
 
 const fast = { sendEncoded: () => true, sentBytes: 0, queuedBytes: 0 };
 const stuck = { ...fast, sendEncoded: () => false };

@@ -1,5 +1,6 @@
 import { ok } from "node:assert/strict";
-import { FRAME_HEADER_BYTES } from "../../wire/index.ts";
+import { type ByteWriter, FRAME_HEADER_BYTES, inlineMessagePack } from "../../wire/index.ts";
+import { Outflow, type OutflowOptions } from "./outflow.ts";
 import type { Port } from "./outlet.ts";
 
 /** A link that holds so many frames, where they lie, until the test reads them. */
@@ -32,4 +33,21 @@ export class FakePort implements Port {
       return copy.subarray(FRAME_HEADER_BYTES);
     });
   }
+}
+
+/** Roomy, with `wait`, without criteria, unless it is said otherwise. */
+export function outflowOf<In>(options: Partial<OutflowOptions<In>>): Outflow<In> {
+  return new Outflow<In>({
+    limits: { maxQueued: 10, maxQueuedBytes: 1_000, lagging: "wait" },
+    matches: undefined,
+    write: (writer: ByteWriter, value: In) => inlineMessagePack.write(writer, value),
+    drawToken: () => "00".repeat(16),
+    nowMs: () => 0,
+    undelivered: undefined,
+    onProblem: (cause) => {
+      throw cause;
+    },
+    onGathered: () => {},
+    ...options,
+  });
 }
